@@ -1,0 +1,78 @@
+"""The WSGI layer around moto's server: it applies the rules and writes the request log."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from emulator import rules
+from emulator.request_log import RequestLog
+from emulator.state import State
+from emulator.wire import AwsError, Call, Wire
+
+NOT_IMPLEMENTED = {"ec2": "InvalidAction", "query": "InvalidAction", "rest-xml": "NotImplemented"}
+
+
+class Application:
+    """Moto's server with rules and a request log."""
+
+    def __init__(self, state: State, log: RequestLog) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._state = state
+        self._log = log
+        rules.load()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start = time.time()
+        call = Call(environ, self._state)
+        status, headers, body = self._answer(call)
+        # The log line is written before the caller sees any of the answer, so that whoever has an answer finds it in the log.
+        self._log.write(call, status, start, time.time())
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        return [body]
+
+    def _answer(self, call: Call) -> Wire:
+        if call.environ["PATH_INFO"] == "/emulator/listeners":
+            return 200, [("Content-Type", "application/json")], json.dumps(self._state.balancers.listeners()).encode()
+        if not rules.rules_of(call):
+            return self._ask_moto(call)
+        try:
+            return call.write(rules.answer(call, lambda: call.read(self._ask_moto(call))))
+        except ServiceException as error:
+            return call.write(error)
+        except Exception as error:
+            traceback.print_exc()
+            return call.write(AwsError("InternalFailure", f"the emulator failed: {error!r}"))
+
+    def _ask_moto(self, call: Call) -> Wire:
+        head: list[Any] = []
+        if call.body:
+            call.environ["wsgi.input"] = io.BytesIO(call.body)
+        try:
+            body = b"".join(self._moto(call.environ, lambda *args: head.extend(args)))
+        except NotImplementedError:
+            return self._not_implemented(call)
+        except Exception as error:
+            traceback.print_exc()
+            return call.write(AwsError("InternalFailure", f"moto failed: {error!r}")) if call.model else (500, [], repr(error).encode())
+        if call.environ["PATH_INFO"] == "/moto-api/reset":
+            self._state.reset()
+        status, headers = int(head[0].split()[0]), head[1]
+        # Flask answers requests that match none of moto's routes with a page for people.
+        if status in (404, 405) and call.model and dict(headers).get("Content-Type", "").startswith("text/html") and b"<title>" in body:
+            return self._not_implemented(call)
+        return status, headers, body
+
+    def _not_implemented(self, call: Call) -> Wire:
+        message = f"The action {call.operation} is not valid for this web service: moto does not implement it."
+        if not call.model:
+            return 501, [("Content-Type", "text/plain")], message.encode()
+        return call.write(AwsError(NOT_IMPLEMENTED.get(call.protocol, "UnknownOperationException"), message))

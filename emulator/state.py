@@ -1,0 +1,62 @@
+"""What the emulator knows beside moto: services, tasks, targets and load balancers. One lock guards it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event, RLock, Thread
+from typing import TYPE_CHECKING
+
+from emulator.load_balancers import LoadBalancers
+from emulator.processes import Processes
+from emulator.targets import Targets
+
+if TYPE_CHECKING:
+    from emulator.ecs_services import Service
+    from emulator.tasks import Task
+
+TURN_SECONDS = 0.1
+
+
+class State:
+    """Everything that rules and the loop share. Rules that change services or tasks hold C(lock) meanwhile; each turn does."""
+
+    def __init__(self, images: Path) -> None:
+        self.lock = RLock()
+        self.images = images
+        self.endpoint = ""
+        self.services: dict[tuple[str, str, str], Service] = {}  # by region, name of the cluster, own name
+        self.tasks: dict[str, Task] = {}  # by ARN
+        self.targets = Targets(self.lock)
+        self.balancers = LoadBalancers(self.lock, self.targets)
+        self.processes = Processes()
+        self._stopped = Event()
+        self._loop = Thread(target=self._run, name="loop")
+
+    def start(self, endpoint: str) -> None:
+        """Begin to reconcile; tasks are given the endpoint."""
+        self.endpoint = endpoint
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End the loop and every process of every task."""
+        self._stopped.set()
+        self._loop.join()
+        self.targets.clear()
+        self.processes.close()
+
+    def reset(self) -> None:
+        """Forget all, as moto does on its reset."""
+        with self.lock:
+            for task in self.tasks.values():
+                if task.process:
+                    task.process.kill()
+            self.services.clear()
+            self.tasks.clear()
+            self.targets.clear()
+
+    def _run(self) -> None:
+        from emulator import loop
+
+        while not self._stopped.wait(TURN_SECONDS):
+            with self.lock:
+                loop.turn(self)

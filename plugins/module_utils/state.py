@@ -1,0 +1,100 @@
+# Copyright: threetier.aws contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# This helper is private to the collection threetier.aws.
+"""What the collection's modules share: comparing a wanted state with what AWS answers, and reporting the difference."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+try:
+    from botocore.exceptions import ClientError
+except ImportError:
+    pass  # AnsibleAWSModule says that boto3 is missing
+
+from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry
+
+POLL_SECONDS = 3
+# How long a new role, service-linked role or association may take until every part of AWS knows it.
+PATIENCE_SECONDS = 120
+
+
+class StateError(Exception):
+    """What a module cannot do, in words for the person who runs it."""
+
+
+def client(module: Any, service: str) -> Any:
+    """A boto3 client of the module's account and region.
+
+    Calls that pass C(aws_retry=True) are repeated with jittered back-off when AWS throttles or errs on its side.
+    """
+    # The codes that the newer, JSON-speaking services use and AWSRetry does not know.
+    codes = ["ThrottlingException", "ConcurrentUpdateException"]
+    return module.client(
+        service, retry_decorator=AWSRetry.jittered_backoff(retries=8, delay=2, max_delay=30, catch_extra_error_codes=codes)
+    )
+
+
+def patiently(call: Callable[[], Any], refusals: Iterable[str], seconds: float | None = None) -> Any:
+    """The answer of C(call), which is repeated for a bounded time while AWS refuses it for a reason that passes.
+
+    C(refusals) are error codes or parts of AWS's messages. The last refusal is raised as it is.
+    """
+    deadline = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if time.monotonic() > deadline or not any(refusal in str(error) for refusal in refusals):
+                raise
+        time.sleep(POLL_SECONDS)
+
+
+def wait_for(read: Callable[[], Any], done: Callable[[Any], bool], seconds: float, what: str) -> Any:
+    """What C(read) answers once it is C(done); after C(seconds) a StateError says that C(what) has not happened."""
+    deadline = time.monotonic() + seconds
+    while not done(value := read()):
+        if time.monotonic() > deadline:
+            raise StateError(f"{what} has not happened within {seconds:g} s; run again to go on waiting, or look at it in the AWS console")
+        time.sleep(POLL_SECONDS)
+    return value
+
+
+def differences(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of C(wanted) that C(current) does not hold yet, in C(wanted)'s shape.
+
+    A value of None in C(wanted) means "no opinion". Fields that only AWS knows are no difference; nested mappings are
+    compared the same way, everything else by value.
+    """
+    found: dict[str, Any] = {}
+    for field, value in wanted.items():
+        if value is None:
+            continue
+        if isinstance(value, Mapping) and isinstance(current.get(field), Mapping):
+            nested = differences(value, current[field])
+            if nested:
+                found[field] = nested
+        elif current.get(field) != value:
+            found[field] = value
+    return found
+
+
+def selected(like: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+    """C(source) cut down to the fields that C(like) has, so that a diff shows only what changes."""
+    return {
+        field: (
+            selected(value, source[field]) if isinstance(value, Mapping) and isinstance(source.get(field), Mapping) else source.get(field)
+        )
+        for field, value in like.items()
+    }
+
+
+def without_none(value: Any) -> Any:
+    """C(value) without the mapping entries that are None, at any depth: options that nobody set."""
+    if isinstance(value, Mapping):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_none(item) for item in value]
+    return value

@@ -1,0 +1,44 @@
+# Copyright: threetier.aws contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# This helper is private to the collection threetier.aws.
+"""What has to happen to a resource's tags, and how a diff shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
+
+
+@dataclass(frozen=True)
+class TagChange:
+    """The way from the current tags to the wanted ones; false where there is nothing to do."""
+
+    current: Mapping[str, str]
+    to_set: Mapping[str, str]
+    to_remove: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.to_set or self.to_remove)
+
+    @property
+    def before(self) -> dict[str, str | None]:
+        return {f"tag {key}": self.current.get(key) for key in [*self.to_set, *self.to_remove]}
+
+    @property
+    def after(self) -> dict[str, str | None]:
+        return {f"tag {key}": self.to_set.get(key) for key in [*self.to_set, *self.to_remove]}
+
+    @property
+    def result(self) -> dict[str, str]:
+        """All tags as they are once the change is made."""
+        return {key: value for key, value in {**self.current, **self.to_set}.items() if key not in self.to_remove}
+
+
+def tag_change(current: Mapping[str, str], wanted: Mapping[str, str] | None, purge: bool) -> TagChange:
+    """C(wanted) None means "no opinion"; tags that AWS reserves (C(aws:)) are never removed."""
+    if wanted is None:
+        return TagChange(current, {}, [])
+    to_set, to_remove = compare_aws_tags(current, {key: str(value) for key, value in wanted.items()}, purge)
+    return TagChange(current, to_set, to_remove)

@@ -1,0 +1,377 @@
+#!/usr/bin/python
+# Copyright: threetier.aws contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: application_autoscaling
+version_added: 0.1.0
+short_description: Manage the auto-scaling of an ECS service or a DynamoDB table as one desired state
+description:
+  - Registers a scalable target of Application Auto Scaling with its range, its tags and all its target tracking policies, and
+    deregisters it.
+  - M(community.aws.application_autoscaling_policy) writes in check mode, never deregisters the target, ignores changes of the range
+    unless it is told to override them, and knows only one policy at a time.
+author:
+  - threetier.aws contributors
+options:
+  service_namespace:
+    description: Service that owns the resource.
+    type: str
+    required: true
+    choices: [ecs, dynamodb]
+  resource_id:
+    description: What is scaled, such as C(service/CLUSTER/SERVICE), C(table/TABLE) or C(table/TABLE/index/INDEX). It must exist.
+    type: str
+    required: true
+  scalable_dimension:
+    description: Which of its numbers is scaled.
+    type: str
+    required: true
+    choices:
+      - ecs:service:DesiredCount
+      - dynamodb:table:ReadCapacityUnits
+      - dynamodb:table:WriteCapacityUnits
+      - dynamodb:index:ReadCapacityUnits
+      - dynamodb:index:WriteCapacityUnits
+  state:
+    description:
+      - Whether the scalable target should be registered.
+      - With V(absent), AWS deletes its policies with it. The resource keeps the capacity that it has.
+    type: str
+    choices: [present, absent]
+    default: present
+  min_capacity:
+    description: Least capacity; required with O(state=present).
+    type: int
+  max_capacity:
+    description: Most capacity; required with O(state=present).
+    type: int
+  target_tracking_policies:
+    description: Policies that keep a metric near a value.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the policy.
+        type: str
+        required: true
+      target_value:
+        description: Value that the metric should have.
+        type: float
+        required: true
+      predefined_metric_type:
+        description: Metric, such as V(ECSServiceAverageCPUUtilization), V(ALBRequestCountPerTarget) or V(DynamoDBReadCapacityUtilization).
+        type: str
+        required: true
+      resource_label:
+        description: Load balancer and target group of V(ALBRequestCountPerTarget), as C(app/NAME/ID/targetgroup/NAME/ID).
+        type: str
+      scale_in_cooldown:
+        description: Seconds after a scale-in until the next one.
+        type: int
+      scale_out_cooldown:
+        description: Seconds after a scale-out until the next one.
+        type: int
+      disable_scale_in:
+        description: Whether the policy only ever adds capacity.
+        type: bool
+  purge_policies:
+    description: Whether policies of the target are deleted, of whatever type, that O(target_tracking_policies) does not have.
+    type: bool
+    default: true
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Predicts the result and writes nothing; the resource need not exist yet.
+    support: full
+  diff_mode:
+    description: Shows the fields that change, before and after.
+    support: full
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: full
+seealso:
+  - module: threetier.aws.ecs_service
+  - module: community.aws.application_autoscaling_policy
+"""
+
+EXAMPLES = r"""
+- name: Keep the web tier between two and six tasks
+  threetier.aws.application_autoscaling:
+    service_namespace: ecs
+    resource_id: service/demo/web
+    scalable_dimension: ecs:service:DesiredCount
+    min_capacity: 2
+    max_capacity: 6
+    target_tracking_policies:
+      - name: demo-web-cpu
+        predefined_metric_type: ECSServiceAverageCPUUtilization
+        target_value: 60
+      - name: demo-web-requests
+        predefined_metric_type: ALBRequestCountPerTarget
+        resource_label: "{{ balancer_web_resource_label }}"
+        target_value: 500
+        scale_in_cooldown: 300
+    tags:
+      threetier:stack: demo
+
+- name: Stop scaling it
+  threetier.aws.application_autoscaling:
+    service_namespace: ecs
+    resource_id: service/demo/web
+    scalable_dimension: ecs:service:DesiredCount
+    state: absent
+"""
+
+RETURN = r"""
+scalable_target:
+  description: The scalable target as AWS describes it after the run; in check mode, as it would be.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    scalable_target_arn:
+      description: ARN; absent in check mode when the target is not registered yet.
+      type: str
+      returned: when known
+    min_capacity:
+      description: Least capacity.
+      type: int
+      sample: 2
+    max_capacity:
+      description: Most capacity.
+      type: int
+      sample: 6
+    tags:
+      description: Tags.
+      type: dict
+      returned: when O(tags) is set
+policies:
+  description: All policies of the target; in check mode, as they would be.
+  returned: when O(state=present)
+  type: list
+  elements: dict
+  contains:
+    policy_name:
+      description: Name of the policy.
+      type: str
+      sample: demo-web-cpu
+    target_tracking_scaling_policy_configuration:
+      description: Metric, value and cooldowns.
+      type: dict
+"""
+
+from typing import Any
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:
+    pass  # AnsibleAWSModule says that boto3 is missing
+
+from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, patiently, selected, without_none
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+
+CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
+# A new service-linked role or ECS service is not known to Application Auto Scaling for some seconds.
+TOO_EARLY = ("Unable to assume IAM role", "ECS service doesn't exist")
+TOO_EARLY_SECONDS = 30
+
+
+def identity(params: dict[str, Any]) -> dict[str, str]:
+    """The fields by which AWS knows a scalable target."""
+    return {
+        "ServiceNamespace": params["service_namespace"],
+        "ResourceId": params["resource_id"],
+        "ScalableDimension": params["scalable_dimension"],
+    }
+
+
+def describe_target(scaling: Any, target: dict[str, str]) -> dict[str, Any] | None:
+    answer = scaling.describe_scalable_targets(
+        ServiceNamespace=target["ServiceNamespace"],
+        ResourceIds=[target["ResourceId"]],
+        ScalableDimension=target["ScalableDimension"],
+        aws_retry=True,
+    )
+    return next(iter(answer["ScalableTargets"]), None)
+
+
+def describe_policies(scaling: Any, target: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """All policies of the target by name."""
+    pages = scaling.get_paginator("describe_scaling_policies").paginate(**target)
+    return {policy["PolicyName"]: policy for page in pages for policy in page["ScalingPolicies"]}
+
+
+def wanted_configuration(policy: dict[str, Any]) -> dict[str, Any]:
+    """A target tracking policy in the API's words, without what nobody asked for."""
+    return without_none(
+        {
+            "TargetValue": policy["target_value"],
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": policy["predefined_metric_type"],
+                "ResourceLabel": policy["resource_label"],
+            },
+            "ScaleInCooldown": policy["scale_in_cooldown"],
+            "ScaleOutCooldown": policy["scale_out_cooldown"],
+            "DisableScaleIn": policy["disable_scale_in"],
+        }
+    )
+
+
+def current_configuration(policy: dict[str, Any]) -> dict[str, Any]:
+    return {"DisableScaleIn": False, **policy.get(CONFIGURATION, {})}
+
+
+def merged(wanted: dict[str, Any], policy: dict[str, Any]) -> dict[str, Any]:
+    """What to put; AWS replaces the whole configuration, so what nobody gave keeps its current value."""
+    current = {key: value for key, value in policy.get(CONFIGURATION, {}).items() if key != "CustomizedMetricSpecification"}
+    return {**current, **wanted}
+
+
+def change_tags(scaling: Any, arn: str, change: TagChange) -> None:
+    if change.to_set:
+        scaling.tag_resource(ResourceARN=arn, Tags=dict(change.to_set), aws_retry=True)
+    if change.to_remove:
+        scaling.untag_resource(ResourceARN=arn, TagKeys=change.to_remove, aws_retry=True)
+
+
+def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    target, tags = identity(params), params["tags"]
+    capacity = {"MinCapacity": params["min_capacity"], "MaxCapacity": params["max_capacity"]}
+    wanted = {policy["name"]: wanted_configuration(policy) for policy in params["target_tracking_policies"]}
+
+    current = describe_target(scaling, target)
+    policies = describe_policies(scaling, target) if current else {}
+    resize = differences(capacity, current or {})
+    to_put = {
+        name: configuration
+        for name, configuration in wanted.items()
+        if name not in policies or differences(configuration, current_configuration(policies[name]))
+    }
+    to_delete = sorted(policies.keys() - wanted.keys()) if params["purge_policies"] else []
+    # Tags are read only where somebody wants some.
+    current_tags = list_tags(scaling, current) if current and tags is not None else {}
+    retag = tag_change(current_tags, tags, params["purge_tags"])
+
+    if not check_mode:
+        if resize:
+            new_tags = {"Tags": retag.to_set} if retag and not current else {}  # AWS takes them at the creation only
+            patiently(
+                lambda: scaling.register_scalable_target(**target, **capacity, **new_tags, aws_retry=True), TOO_EARLY, TOO_EARLY_SECONDS
+            )
+        # First, because AWS allows only one policy for a metric, and a new name would be the second.
+        for name in to_delete:
+            scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True)
+        for name, configuration in to_put.items():
+            put = {"PolicyName": name, "PolicyType": "TargetTrackingScaling", CONFIGURATION: merged(configuration, policies.get(name, {}))}
+            patiently(lambda put=put: scaling.put_scaling_policy(**target, **put, aws_retry=True), TOO_EARLY, TOO_EARLY_SECONDS)
+        if current:
+            change_tags(scaling, current["ScalableTargetARN"], retag)
+
+    before, after = policy_changes(policies, to_put, to_delete)
+    if current:
+        before, after = selected(resize, current) | before | retag.before, resize | after | retag.after
+    else:
+        before, after = {}, {**target, **capacity, **after, "tags": tags or {}}
+    if check_mode:
+        current = {**target, **(current or {}), **capacity}
+        policies = {name: policy for name, policy in policies.items() if name not in to_delete} | {
+            name: {**policies.get(name, {}), "PolicyName": name, CONFIGURATION: merged(configuration, policies.get(name, {}))}
+            for name, configuration in to_put.items()
+        }
+    elif after or before:
+        current, policies = describe_target(scaling, target), describe_policies(scaling, target)
+    return {
+        "changed": bool(before or after),
+        "scalable_target": {**camel_dict_to_snake_dict(current), **({} if tags is None else {"tags": retag.result})},
+        "policies": [camel_dict_to_snake_dict(policies[name]) for name in sorted(policies)],
+        "diff": {"before": before, "after": after},
+    }
+
+
+def policy_changes(policies: dict[str, Any], to_put: dict[str, Any], to_delete: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides of the diff of the policies: of changed ones the fields that change, of others all that we know."""
+    before: dict[str, Any] = {f"policy {name}": policies[name].get(CONFIGURATION, policies[name]["PolicyType"]) for name in to_delete}
+    after: dict[str, Any] = {f"policy {name}": None for name in to_delete}
+    for name, configuration in to_put.items():
+        current = current_configuration(policies[name]) if name in policies else {}
+        change = differences(configuration, current)
+        before[f"policy {name}"] = selected(change, current) if current else None
+        after[f"policy {name}"] = change
+    return before, after
+
+
+def list_tags(scaling: Any, target: dict[str, Any]) -> dict[str, str]:
+    return scaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"], aws_retry=True)["Tags"]
+
+
+def ensure_absent(scaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    target = identity(params)
+    current = describe_target(scaling, target)
+    if current and not check_mode:
+        scaling.deregister_scalable_target(**target, aws_retry=True)
+    return {"changed": current is not None, "diff": {"before": target if current else {}, "after": {}}}
+
+
+def build_argument_spec() -> dict[str, Any]:
+    return {
+        "service_namespace": {"type": "str", "required": True, "choices": ["ecs", "dynamodb"]},
+        "resource_id": {"type": "str", "required": True},
+        "scalable_dimension": {
+            "type": "str",
+            "required": True,
+            "choices": [
+                "ecs:service:DesiredCount",
+                "dynamodb:table:ReadCapacityUnits",
+                "dynamodb:table:WriteCapacityUnits",
+                "dynamodb:index:ReadCapacityUnits",
+                "dynamodb:index:WriteCapacityUnits",
+            ],
+        },
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "min_capacity": {"type": "int"},
+        "max_capacity": {"type": "int"},
+        "target_tracking_policies": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "name": {"type": "str", "required": True},
+                "target_value": {"type": "float", "required": True},
+                "predefined_metric_type": {"type": "str", "required": True},
+                "resource_label": {"type": "str"},
+                "scale_in_cooldown": {"type": "int"},
+                "scale_out_cooldown": {"type": "int"},
+                "disable_scale_in": {"type": "bool"},
+            },
+        },
+        "purge_policies": {"type": "bool", "default": True},
+        "tags": {"type": "dict", "aliases": ["resource_tags"]},
+        "purge_tags": {"type": "bool", "default": True},
+    }
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec=build_argument_spec(),
+        required_if=[("state", "present", ["min_capacity", "max_capacity"])],
+        supports_check_mode=True,
+    )
+    ensure = ensure_present if module.params["state"] == "present" else ensure_absent
+    try:
+        result = ensure(client(module, "application-autoscaling"), module.params, module.check_mode)
+    except (BotoCoreError, ClientError) as error:
+        module.fail_json_aws(error, msg=f"Unable to manage the auto-scaling of {module.params['resource_id']}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

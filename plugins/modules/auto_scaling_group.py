@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright: threetier.aws contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: auto_scaling_group
+version_added: 0.1.0
+short_description: Manage an auto-scaling group that an ECS capacity provider scales
+description:
+  - Creates, updates and deletes an auto-scaling group from a launch template, without ever setting how many instances it has now.
+  - C(amazon.aws.autoscaling_group) sets the scale-in protection that a capacity provider needs only from release 11 on, always reports a change in
+    check mode, and cannot delete a group whose instances are protected.
+author:
+  - threetier.aws contributors
+options:
+  name:
+    description: Name of the group.
+    type: str
+    required: true
+  state:
+    description: Whether the group should exist. Removal terminates its instances, protected ones too, and waits for that.
+    type: str
+    choices: [present, absent]
+    default: present
+  launch_template:
+    description: Name of the launch template; new instances take its newest version. Required with O(state=present).
+    type: str
+  min_size:
+    description: Fewest instances. Required with O(state=present).
+    type: int
+  max_size:
+    description: Most instances. Required with O(state=present).
+    type: int
+  subnets:
+    description: Ids of the subnets that instances are spread over. Required with O(state=present).
+    type: list
+    elements: str
+  new_instances_protected_from_scale_in:
+    description: Whether new instances are protected from scale-in, as managed termination protection demands.
+    type: bool
+    default: false
+  health_check_grace_period:
+    description: Seconds after its start in which an unhealthy instance is not replaced.
+    type: int
+    default: 120
+  wait_timeout:
+    description: Seconds that the removal may take.
+    type: int
+    default: 600
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Predicts the result and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows the fields that change, before and after.
+    support: full
+  idempotent:
+    description: A second run with the same options changes nothing.
+    support: full
+notes:
+  - Tags are put on the instances too.
+"""
+
+EXAMPLES = r"""
+- name: Group of container instances
+  threetier.aws.auto_scaling_group:
+    name: demo-instances
+    launch_template: demo-instances
+    min_size: 1
+    max_size: 4
+    subnets: "{{ network_private_subnet_ids }}"
+    new_instances_protected_from_scale_in: true
+
+- name: Remove the group and its instances
+  threetier.aws.auto_scaling_group:
+    name: demo-instances
+    state: absent
+"""
+
+RETURN = r"""
+auto_scaling_group:
+  description: The group as AWS describes it after the run; in check mode, as it would be.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    auto_scaling_group_arn:
+      description: ARN; absent in check mode when the group does not exist yet.
+      type: str
+      returned: when known
+      sample: arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:uuid:autoScalingGroupName/demo-instances
+"""
+
+import time
+from typing import Any
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:
+    pass  # AnsibleAWSModule says that boto3 is missing
+
+from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_message
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, selected
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+
+# A new instance profile, named by the launch template, is "invalid" for some seconds.
+PROFILE_SECONDS = 60
+
+
+class GroupError(Exception):
+    """What the module cannot do, in words for the person who runs it."""
+
+
+def describe(autoscaling: Any, name: str) -> dict[str, Any] | None:
+    groups = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name], aws_retry=True)["AutoScalingGroups"]
+    return groups[0] if groups else None
+
+
+def wanted_settings(params: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "LaunchTemplate": {"LaunchTemplateName": params["launch_template"], "Version": "$Latest"},
+        "MinSize": params["min_size"],
+        "MaxSize": params["max_size"],
+        # a set, as AWS gives it back in any order
+        "VPCZoneIdentifier": ",".join(sorted(params["subnets"])),
+        "NewInstancesProtectedFromScaleIn": params["new_instances_protected_from_scale_in"],
+        "HealthCheckGracePeriod": params["health_check_grace_period"],
+    }
+
+
+def comparable(group: dict[str, Any]) -> dict[str, Any]:
+    return {**group, "VPCZoneIdentifier": ",".join(sorted(group.get("VPCZoneIdentifier", "").split(",")))}
+
+
+def tag_items(name: str, tags: dict[str, str]) -> list[dict[str, Any]]:
+    place = {"ResourceId": name, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": True}
+    return [{**tag, **place} for tag in ansible_dict_to_boto3_tag_list(tags)]
+
+
+def create(autoscaling: Any, name: str, settings: dict[str, Any], tags: dict[str, str]) -> None:
+    deadline = time.monotonic() + PROFILE_SECONDS
+    while True:
+        try:
+            autoscaling.create_auto_scaling_group(AutoScalingGroupName=name, Tags=tag_items(name, tags), **settings, aws_retry=True)
+            return
+        except is_boto3_error_message("Invalid IAM Instance Profile"):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(5)
+
+
+def change_tags(autoscaling: Any, name: str, change: TagChange) -> None:
+    if change.to_set:
+        autoscaling.create_or_update_tags(Tags=tag_items(name, dict(change.to_set)), aws_retry=True)
+    if change.to_remove:
+        autoscaling.delete_tags(Tags=[{**tag, "Value": change.current[tag["Key"]]} for tag in tag_items(name, dict.fromkeys(change.to_remove, ""))], aws_retry=True)
+
+
+def ensure_present(autoscaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    name, settings, tags = params["name"], wanted_settings(params), params["tags"]
+    current = describe(autoscaling, name)
+    if current is None:
+        if not check_mode:
+            create(autoscaling, name, settings, tags or {})
+            current = describe(autoscaling, name)
+        return {"changed": True, "auto_scaling_group": public(current or settings), "diff": {"before": {}, "after": {"name": name, **settings, "tags": tags or {}}}}
+    if current.get("Status"):
+        raise GroupError(f"auto-scaling group {name} is being deleted ({current['Status']}); run again when it is gone")
+
+    before = comparable(current)
+    change = differences(settings, before)
+    tag = tag_change(boto3_tag_list_to_ansible_dict(current.get("Tags", [])), tags, params["purge_tags"])
+    if not check_mode:
+        if change:
+            update = {field: settings[field] for field in change}
+            autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **update, aws_retry=True)
+        change_tags(autoscaling, name, tag)
+        if change or tag:
+            current = describe(autoscaling, name) or current
+    return {
+        "changed": bool(change or tag),
+        "auto_scaling_group": public(current),
+        "diff": {"before": selected(change, before) | tag.before, "after": change | tag.after},
+    }
+
+
+def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    name = params["name"]
+    if (current := describe(autoscaling, name)) is None:
+        return {"changed": False, "diff": {"before": {}, "after": {}}}
+    if not check_mode:
+        if not current.get("Status"):
+            # ForceDelete terminates protected instances too, but the group must not start others meanwhile
+            autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0, NewInstancesProtectedFromScaleIn=False, aws_retry=True)
+            autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True)
+        deadline = time.monotonic() + params["wait_timeout"]
+        while describe(autoscaling, name) is not None:
+            if time.monotonic() > deadline:
+                raise GroupError(f"auto-scaling group {name} is still there {params['wait_timeout']} s after its deletion was asked for")
+            time.sleep(5)
+    return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
+
+
+def public(group: dict[str, Any]) -> dict[str, Any]:
+    """The group in the collection's snake_case, tags as a dictionary."""
+    facts = camel_dict_to_snake_dict({field: value for field, value in group.items() if field != "AutoScalingGroupARN"}, ignore_list=["Tags"])
+    if "AutoScalingGroupARN" in group:
+        facts["auto_scaling_group_arn"] = group["AutoScalingGroupARN"]
+    return {**facts, "tags": boto3_tag_list_to_ansible_dict(group.get("Tags", []))}
+
+
+def build_argument_spec() -> dict[str, Any]:
+    return {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "launch_template": {"type": "str"},
+        "min_size": {"type": "int"},
+        "max_size": {"type": "int"},
+        "subnets": {"type": "list", "elements": "str"},
+        "new_instances_protected_from_scale_in": {"type": "bool", "default": False},
+        "health_check_grace_period": {"type": "int", "default": 120},
+        "wait_timeout": {"type": "int", "default": 600},
+        "tags": {"type": "dict", "aliases": ["resource_tags"]},
+        "purge_tags": {"type": "bool", "default": True},
+    }
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec=build_argument_spec(),
+        required_if=[("state", "present", ["launch_template", "min_size", "max_size", "subnets"])],
+        supports_check_mode=True,
+    )
+    ensure = ensure_present if module.params["state"] == "present" else ensure_absent
+    try:
+        result = ensure(client(module, "autoscaling"), module.params, module.check_mode)
+    except GroupError as error:
+        module.fail_json(msg=str(error))
+    except (BotoCoreError, ClientError) as error:
+        module.fail_json_aws(error, msg=f"Unable to manage the auto-scaling group {module.params['name']}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

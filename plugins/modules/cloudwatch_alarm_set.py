@@ -1,0 +1,340 @@
+#!/usr/bin/python
+# Copyright: threetier.aws contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cloudwatch_alarm_set
+version_added: 0.1.0
+short_description: Manage a set of CloudWatch alarms as one wanted state
+description:
+  - Creates, changes and deletes the alarms of a set, so that AWS holds those that are listed and no others of the set.
+  - All mistakes in the list are reported at once, before anything is written. Only alarms that differ are written. Where AWS refuses
+    one, the others are still made, and the module fails with the names of those that were not.
+  - M(amazon.aws.cloudwatch_metric_alarm) reports alarms on several metrics, and reordered dimensions, as changed on every run; it has no
+    tags, C(actions_enabled), composite alarms, anomaly bands or retries, and takes two calls an alarm.
+author:
+  - threetier.aws contributors
+options:
+  name:
+    description:
+      - Name of the set, unique in the account and region.
+      - The set's alarms carry it in the tag C(threetier:alarm-set), and the module deletes no alarm that does not.
+    type: str
+    required: true
+  state:
+    description: Whether the set's alarms should exist. V(absent) deletes all alarms of the set.
+    type: str
+    choices: [present, absent]
+    default: present
+  alarms:
+    description:
+      - The alarms; required with O(state=present). With V(absent), alarms made a moment ago are surely found when they are listed.
+      - Every alarm has a C(name), and may have a C(description), C(actions_enabled), and the lists C(alarm_actions), C(ok_actions) and
+        C(insufficient_data_actions) of ARNs.
+      - An alarm on one metric has a C(metric_name), C(namespace), C(dimensions) (a dictionary), C(period), C(unit), and a C(statistic) or
+        an C(extended_statistic), with which C(evaluate_low_sample_count_percentile) goes.
+      - An alarm on several metrics has C(metrics), a list of dictionaries with C(id), C(expression) or C(metric_stat) (a dictionary of
+        C(metric), C(period), C(stat) and C(unit)), C(label), C(period), C(return_data) and C(account_id).
+      - Both have C(comparison_operator), C(evaluation_periods), C(datapoints_to_alarm), C(treat_missing_data), and a C(threshold) or, for
+        an anomaly band, the C(threshold_metric_id) of one of the C(metrics).
+      - A composite alarm has an C(alarm_rule), which may look at alarms of the same set, and an C(actions_suppressor) with its
+        C(actions_suppressor_wait_period) and C(actions_suppressor_extension_period).
+      - The fields are those of
+        U(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html) and
+        U(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html) in snake_case.
+    type: list
+    elements: dict
+  defaults:
+    description:
+      - Fields of every alarm that does not have them itself. Fields that an alarm's kind does not have are not applied to it, nor is
+        C(statistic) to an alarm with C(extended_statistic), or C(threshold) to one with C(threshold_metric_id).
+      - An alarm that sets a field to null goes without the default.
+    type: dict
+    default: {}
+  purge:
+    description: Whether alarms of the set that are not listed are deleted.
+    type: bool
+    default: true
+  adopt:
+    description:
+      - Whether alarms of a listed name that exist, and do not belong to the set, are taken over.
+      - With V(false), such an alarm is an error, and nothing is written.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.tags.modules
+  - amazon.aws.boto3
+attributes:
+  check_mode:
+    description: Predicts the result and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows, alarm by alarm, the fields that change, before and after.
+    support: full
+  idempotent:
+    description: A second run with the same options changes nothing, in whatever order AWS holds dimensions, metrics and actions.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: The alarms of the web tier
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-web
+    defaults:
+      namespace: AWS/ECS
+      dimensions: {ClusterName: demo, ServiceName: demo-web}
+      statistic: Average
+      period: 300
+      evaluation_periods: 1
+      comparison_operator: GreaterThanThreshold
+      alarm_actions: ["{{ topic_arn }}"]
+    alarms:
+      - name: demo-web-cpu-utilization-high
+        description: Requests will soon wait. First response - see whether auto-scaling is at its maximum.
+        metric_name: CPUUtilization
+        threshold: 80
+      - name: demo-web-memory-utilization-high
+        description: Tasks will be killed. First response - look for a leak since the last deployment.
+        metric_name: MemoryUtilization
+        threshold: 80
+      - name: demo-web-overloaded
+        description: Both at once.
+        alarm_rule: ALARM("demo-web-cpu-utilization-high") AND ALARM("demo-web-memory-utilization-high")
+    tags:
+      "threetier:stack": demo
+
+- name: Delete all alarms of the set
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-web
+    state: absent
+"""
+
+RETURN = r"""
+alarms:
+  description: Names of the set's alarms by what was done with them; in check mode, by what would be.
+  returned: always
+  type: dict
+  contains:
+    added:
+      description: Alarms that were created.
+      type: list
+      elements: str
+      sample: [demo-web-cpu-utilization-high]
+    changed:
+      description: Alarms that were changed, or of which only the tags were.
+      type: list
+      elements: str
+    deleted:
+      description: Alarms that were deleted.
+      type: list
+      elements: str
+    unchanged:
+      description: Alarms that were as wanted.
+      type: list
+      elements: str
+failures:
+  description: What AWS answered, by the name of each alarm that it refused to write. The others are as wanted.
+  returned: when AWS refused an alarm
+  type: dict
+  sample: {"demo-web-overloaded": "An error occurred (ValidationError) when calling the PutCompositeAlarm operation: ..."}
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError
+except ImportError:
+    pass  # AnsibleAWSModule says that boto3 is missing
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import (
+    OWNER_TAG,
+    Alarm,
+    AlarmSetError,
+    Plan,
+    alarm_name,
+    described_alarm,
+    in_order_of_rules,
+    make_plan,
+    set_tag_change,
+    wanted_alarms,
+)
+from ansible_collections.threetier.aws.plugins.module_utils.state import client
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
+
+BATCH_SIZE = 100  # DescribeAlarms and DeleteAlarms take no more
+WORKERS = 4  # AWS takes about three PutMetricAlarm a second; more would only be throttled
+
+
+def in_batches(names: Iterable[str]) -> list[list[str]]:
+    ordered = sorted(names)
+    return [ordered[start : start + BATCH_SIZE] for start in range(0, len(ordered), BATCH_SIZE)]
+
+
+def indexed_tags(tagging: Any, set_name: str) -> dict[str, dict[str, str]]:
+    """The tags of the set's alarms by name, as the tagging API's index has them: it lags some seconds behind the alarms."""
+    pages = tagging.get_paginator("get_resources").paginate(
+        TagFilters=[{"Key": OWNER_TAG, "Values": [set_name]}], ResourceTypeFilters=["cloudwatch:alarm"]
+    )
+    resources = pages.build_full_result()["ResourceTagMappingList"]
+    return {alarm_name(resource["ResourceARN"]): boto3_tag_list_to_ansible_dict(resource["Tags"]) for resource in resources}
+
+
+def describe(cloudwatch: Any, names: Iterable[str]) -> dict[str, Alarm]:
+    """Those of the alarms that exist, by name."""
+    found: dict[str, Alarm] = {}
+    for batch in in_batches(names):
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNames=batch, AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig={"PageSize": BATCH_SIZE}
+        )
+        answer = pages.build_full_result()
+        for field, is_composite in (("MetricAlarms", False), ("CompositeAlarms", True)):
+            found |= {alarm["AlarmName"]: described_alarm(alarm, is_composite) for alarm in answer.get(field, [])}
+    return found
+
+
+def list_tags(cloudwatch: Any, arn: str) -> dict[str, str]:
+    return boto3_tag_list_to_ansible_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn, aws_retry=True)["Tags"])
+
+
+def read(cloudwatch: Any, tagging: Any, params: dict[str, Any], names: set[str]) -> tuple[dict[str, Alarm], dict[str, dict[str, str]]]:
+    """The alarms of the names and of the set, and their tags.
+
+    The index is believed where it says what we want. Where it does not, it may be late, and the alarm itself is asked.
+    """
+    index = indexed_tags(tagging, params["name"])
+    current = describe(cloudwatch, names | index.keys())
+
+    def tags_of(alarm: Alarm) -> dict[str, str]:
+        tags = index.get(alarm.name)
+        if tags is not None and alarm.name in names and not set_tag_change(tags, params["name"], params["tags"], params["purge_tags"]):
+            return tags
+        return list_tags(cloudwatch, alarm.arn)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return current, dict(zip(current, pool.map(tags_of, current.values())))
+
+
+def put(cloudwatch: Any, alarm: Alarm, tags: dict[str, str] | None = None) -> None:
+    """Writes the alarm. AWS takes tags only with a new one."""
+    request = {**alarm.request, "Tags": ansible_dict_to_boto3_tag_list(tags)} if tags else alarm.request
+    (cloudwatch.put_composite_alarm if alarm.is_composite else cloudwatch.put_metric_alarm)(**request, aws_retry=True)
+
+
+def delete(cloudwatch: Any, names: list[str]) -> None:
+    cloudwatch.delete_alarms(AlarmNames=names, aws_retry=True)
+
+
+def set_tags(cloudwatch: Any, alarm: Alarm, tags: TagChange) -> None:
+    if tags.to_set:
+        cloudwatch.tag_resource(ResourceARN=alarm.arn, Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
+    if tags.to_remove:
+        cloudwatch.untag_resource(ResourceARN=alarm.arn, TagKeys=tags.to_remove, aws_retry=True)
+
+
+class Failures(dict[str, str]):
+    """What AWS answered to the writes that it refused, by alarm; the others go on."""
+
+    def collect(self, names: Iterable[str], call: Callable[[], None]) -> None:
+        try:
+            call()
+        except (BotoCoreError, ClientError) as error:
+            self.update(dict.fromkeys(names, str(error)))
+
+
+def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
+    """Makes the plan true: composite alarms are written after those they look at, and deleted before them."""
+    failures = Failures()
+    new = {alarm.name for alarm in plan.added}
+    written = [*plan.added, *(wanted for _current, wanted in plan.changed)]
+
+    def write(alarm: Alarm) -> None:
+        failures.collect([alarm.name], lambda: put(cloudwatch, alarm, tags if alarm.name in new else None))
+
+    def delete_all(alarms: list[Alarm]) -> None:
+        for alarm in reversed(in_order_of_rules(alarm for alarm in alarms if alarm.is_composite)):
+            failures.collect([alarm.name], lambda: delete(cloudwatch, [alarm.name]))  # AWS deletes one composite alarm a call
+        for batch in in_batches(alarm.name for alarm in alarms if not alarm.is_composite):
+            failures.collect(batch, lambda: delete(cloudwatch, batch))
+
+    def retag(alarm_and_tags: tuple[Alarm, TagChange]) -> None:
+        failures.collect([alarm_and_tags[0].name], lambda: set_tags(cloudwatch, *alarm_and_tags))
+
+    delete_all(plan.replaced)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(write, [alarm for alarm in written if not alarm.is_composite]))
+    for alarm in in_order_of_rules(alarm for alarm in written if alarm.is_composite):
+        write(alarm)
+    delete_all(plan.deleted)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(retag, plan.retagged))
+    return failures
+
+
+def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
+    params, cloudwatch = module.params, client(module, "cloudwatch")
+    absent, listed = params["state"] == "absent", params["alarms"] or []
+    wanted = [] if absent else wanted_alarms(listed, params["defaults"], cloudwatch.meta.service_model)
+    names = {str(alarm["name"]) for alarm in listed if alarm.get("name")}
+    current, tags_of = read(cloudwatch, client(module, "resourcegroupstaggingapi"), params, names)
+    plan = make_plan(
+        params["name"],
+        wanted,
+        current,
+        tags_of,
+        params["tags"],
+        params["purge_tags"],
+        purge=absent or params["purge"],
+        adopt=params["adopt"],
+    )
+    failures = Failures()
+    if plan and not module.check_mode:
+        failures = carry_out(cloudwatch, plan, {**(params["tags"] or {}), OWNER_TAG: params["name"]})
+    changed_names = {wanted.name for _current, wanted in plan.changed} | {alarm.name for alarm, _tags in plan.retagged}
+    names_by_change = {
+        "added": [alarm.name for alarm in plan.added],
+        "changed": sorted(changed_names),
+        "deleted": [alarm.name for alarm in plan.deleted],
+        "unchanged": plan.unchanged,
+    }
+    done = {change: [name for name in names if name not in failures] for change, names in names_by_change.items()}
+    result = {"changed": any(done[change] for change in ("added", "changed", "deleted")), "alarms": done, "diff": plan.diff}
+    return {**result, "failures": failures} if failures else result
+
+
+def main() -> None:
+    module = AnsibleAWSModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "alarms": {"type": "list", "elements": "dict"},
+            "defaults": {"type": "dict", "default": {}},
+            "purge": {"type": "bool", "default": True},
+            "adopt": {"type": "bool", "default": False},
+            "tags": {"type": "dict", "aliases": ["resource_tags"]},
+            "purge_tags": {"type": "bool", "default": True},
+        },
+        required_if=[("state", "present", ["alarms"])],
+        supports_check_mode=True,
+    )
+    try:
+        result = ensure(module)
+    except AlarmSetError as error:
+        module.fail_json(msg=f"The alarm set {module.params['name']} cannot be made, and nothing was written:\n{error}")
+    except (BotoCoreError, ClientError) as error:
+        module.fail_json_aws(error, msg=f"Unable to manage the alarm set {module.params['name']}")
+    if failures := result.get("failures"):
+        lines = [f"{name}: {answer}" for name, answer in sorted(failures.items())]
+        module.fail_json(msg=f"AWS refused {len(failures)} alarms of the set {module.params['name']}:\n" + "\n".join(lines), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Fixtures shared by all tests: an emulator of the session, and a way to run one module against it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+ROOT = Path(__file__).parent.parent
+REGION = "eu-central-1"
+# Long on purpose: Ansible masks the values of secrets in all output, and a short one would mask ordinary words.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KEY": "emulator-secret-key"}
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of an emulator that lives as long as the test session."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emulator", "--port", "0", "--request-log", tmp_path_factory.mktemp("emulator") / "requests.jsonl"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert line.startswith("ready: "), f"the emulator said {line!r}"
+    yield line.removeprefix("ready: ").strip()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
+
+
+@pytest.fixture
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Makes boto3 clients of the emulator, and points modules that a test runs at it."""
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    return lambda service: boto3.client(service, region_name=REGION)
+
+
+class ModuleFailed(Exception):
+    """A module ended with fail_json; the message is the module's own."""
+
+
+@pytest.fixture
+def run_module(aws: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Runs a module of the collection in this process: C(run_module("ecs_cluster", check=True, name="demo"))."""
+
+    def run(name: str, /, *, check: bool = False, **params: Any) -> dict[str, Any]:
+        module = importlib.import_module(f"ansible_collections.threetier.aws.plugins.modules.{name}")
+        arguments = {**params, "_ansible_check_mode": check, "_ansible_diff": True, "_ansible_remote_tmp": os.devnull}
+        capsys.readouterr()
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        result = json.loads(capsys.readouterr().out.splitlines()[-1])
+        if result.get("failed"):
+            raise ModuleFailed(result["msg"])
+        return result
+
+    return run
+
+
+@pytest.fixture
+def check_run_check_run(run_module: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Runs a module four times, as the field does: it predicts, does what it predicted, and is then content twice.
+
+    Returns the result of the real run.
+    """
+
+    def quadruple(name: str, /, **params: Any) -> dict[str, Any]:
+        predicted = run_module(name, check=True, **params)
+        done = run_module(name, **params)
+        assert predicted["changed"] and done["changed"]
+        assert predicted.get("diff") == done.get("diff"), "the preview differs from what was done"
+        assert not run_module(name, check=True, **params)["changed"]
+        assert not run_module(name, **params)["changed"]
+        return done
+
+    return quadruple

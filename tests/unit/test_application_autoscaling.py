@@ -1,0 +1,148 @@
+"""The module application_autoscaling."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.threetier.aws.plugins.module_utils import state
+from ansible_collections.threetier.aws.plugins.modules import application_autoscaling
+from botocore.exceptions import ClientError
+
+from conftest import ModuleFailed
+
+CPU = {"name": "cpu", "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60, "scale_in_cooldown": 300}
+MEMORY = {"name": "memory", "predefined_metric_type": "ECSServiceAverageMemoryUtilization", "target_value": 70}
+
+
+@pytest.fixture
+def service(aws, tmp_path):
+    """Options for the scaling of an ECS service that exists."""
+    ecs, name = aws("ecs"), tmp_path.name
+    ecs.create_cluster(clusterName="scaling")
+    ecs.register_task_definition(family=name, containerDefinitions=[{"name": "web", "image": "web", "memory": 9}])
+    ecs.create_service(cluster="scaling", serviceName=name, taskDefinition=name, desiredCount=0)
+    options = {"service_namespace": "ecs", "resource_id": f"service/scaling/{name}", "scalable_dimension": "ecs:service:DesiredCount"}
+    return {**options, "min_capacity": 2, "max_capacity": 6, "target_tracking_policies": [CPU, MEMORY]}
+
+
+def found(aws, options):
+    scaling = aws("application-autoscaling")
+    name = {"ServiceNamespace": options["service_namespace"], "ScalableDimension": options["scalable_dimension"]}
+    targets = scaling.describe_scalable_targets(ResourceIds=[options["resource_id"]], **name)["ScalableTargets"]
+    policies = scaling.describe_scaling_policies(ResourceId=options["resource_id"], **name)["ScalingPolicies"]
+    return targets, {policy["PolicyName"]: policy[application_autoscaling.CONFIGURATION] for policy in policies}
+
+
+def test_registers_changes_and_deregisters(aws, service, check_run_check_run):
+    check_run_check_run("application_autoscaling", **service)
+    changed = check_run_check_run(
+        "application_autoscaling", **service | {"max_capacity": 8, "target_tracking_policies": [{**CPU, "target_value": 50}, MEMORY]}
+    )
+    assert changed["diff"] == {
+        "before": {"MaxCapacity": 6, "policy cpu": {"TargetValue": 60.0}},
+        "after": {"MaxCapacity": 8, "policy cpu": {"TargetValue": 50.0}},
+    }
+    targets, policies = found(aws, service)
+    assert (targets[0]["MinCapacity"], targets[0]["MaxCapacity"]) == (2, 8)
+    assert policies["cpu"]["TargetValue"] == 50
+    check_run_check_run("application_autoscaling", **service | {"state": "absent"})
+    assert found(aws, service)[0] == []
+
+
+def test_scales_a_table(aws, check_run_check_run):
+    policy = {"name": "reads", "predefined_metric_type": "DynamoDBReadCapacityUtilization", "target_value": 70}
+    options = {"service_namespace": "dynamodb", "resource_id": "table/items", "scalable_dimension": "dynamodb:table:ReadCapacityUnits"}
+    check_run_check_run("application_autoscaling", **options, min_capacity=1, max_capacity=5, target_tracking_policies=[policy])
+    assert found(aws, options)[1].keys() == {"reads"}
+
+
+def test_a_renamed_policy_replaces_the_old_one_before_aws_sees_two_for_one_metric(
+    aws, service, run_module, check_run_check_run, monkeypatch
+):
+    run_module("application_autoscaling", **service)
+    calls = []
+
+    def client(module, name):
+        scaling = state.client(module, name)
+        for call in ("put_scaling_policy", "delete_scaling_policy"):
+            monkeypatch.setattr(
+                scaling,
+                call,
+                lambda call=call, do=getattr(scaling, call), **request: calls.append((call, request["PolicyName"])) or do(**request),
+            )
+        return scaling
+
+    monkeypatch.setattr(application_autoscaling, "client", client)
+    check_run_check_run("application_autoscaling", **service | {"target_tracking_policies": [{**CPU, "name": "processor"}, MEMORY]})
+    assert calls == [("delete_scaling_policy", "cpu"), ("put_scaling_policy", "processor")]
+    assert found(aws, service)[1].keys() == {"processor", "memory"}
+
+
+def test_policies_of_others_stay_where_asked(aws, service, run_module):
+    run_module("application_autoscaling", **service)
+    assert not run_module("application_autoscaling", **service | {"target_tracking_policies": [CPU], "purge_policies": False})["changed"]
+    assert found(aws, service)[1].keys() == {"cpu", "memory"}
+
+
+def test_an_update_keeps_the_cooldown_that_nobody_gave(aws, service, run_module):
+    run_module("application_autoscaling", **service)
+    other = {"name": "cpu", "predefined_metric_type": CPU["predefined_metric_type"], "target_value": 40, "disable_scale_in": False}
+    run_module("application_autoscaling", **service | {"target_tracking_policies": [other, MEMORY]})
+    assert found(aws, service)[1]["cpu"]["ScaleInCooldown"] == 300
+
+
+def test_an_option_that_says_what_aws_does_anyway_is_no_difference(service, run_module):
+    run_module("application_autoscaling", **service)
+    assert not run_module(
+        "application_autoscaling", **service | {"target_tracking_policies": [{**CPU, "disable_scale_in": False}, MEMORY]}
+    )["changed"]
+
+
+def test_a_service_that_does_not_exist_is_named(service, run_module, monkeypatch):
+    monkeypatch.setattr(application_autoscaling, "TOO_EARLY_SECONDS", -1)
+    with pytest.raises(ModuleFailed, match="ECS service doesn't exist"):
+        run_module("application_autoscaling", **service | {"resource_id": "service/scaling/nobody"})
+
+
+def test_a_service_that_was_just_made_is_waited_for(service, run_module, monkeypatch):
+    refusals = [
+        ClientError({"Error": {"Code": "ValidationException", "Message": "ECS service doesn't exist: x"}}, "RegisterScalableTarget")
+    ] * 2
+
+    def client(module, name):
+        scaling = state.client(module, name)
+        register = scaling.register_scalable_target
+
+        def refuse_first(**request):
+            if refusals:
+                raise refusals.pop()
+            return register(**request)
+
+        monkeypatch.setattr(scaling, "register_scalable_target", refuse_first)
+        return scaling
+
+    monkeypatch.setattr(state, "POLL_SECONDS", 0)
+    monkeypatch.setattr(application_autoscaling, "client", client)
+    assert run_module("application_autoscaling", **service)["changed"]
+
+
+def test_tags_go_with_the_registration_and_are_repaired_later(service, check_run_check_run, monkeypatch):
+    tags: dict[str, str] = {}
+
+    def client(module, name):
+        scaling = state.client(module, name)
+        register = scaling.register_scalable_target
+        fakes = {
+            "register_scalable_target": lambda Tags=None, **request: tags.update(Tags or {}) or register(**request),
+            "list_tags_for_resource": lambda **request: {"Tags": dict(tags)},
+            "tag_resource": lambda Tags, **request: tags.update(Tags),
+            "untag_resource": lambda TagKeys, **request: [tags.pop(key) for key in TagKeys],
+        }
+        for call, fake in fakes.items():
+            monkeypatch.setattr(scaling, call, fake)
+        return scaling
+
+    monkeypatch.setattr(application_autoscaling, "client", client)
+    check_run_check_run("application_autoscaling", **service, tags={"threetier:stack": "demo"})
+    assert tags == {"threetier:stack": "demo"}
+    changed = check_run_check_run("application_autoscaling", **service, tags={"tier": "web"})
+    assert tags == changed["scalable_target"]["tags"] == {"tier": "web"}

@@ -1,0 +1,38 @@
+"""The module auto_scaling_group."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def group(aws):
+    ec2 = aws("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{n}.0/24")["Subnet"]["SubnetId"] for n in range(2)]
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    if not ec2.describe_launch_templates(Filters=[{"Name": "launch-template-name", "Values": ["group"]}])["LaunchTemplates"]:
+        ec2.create_launch_template(LaunchTemplateName="group", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small"})
+    return {"launch_template": "group", "min_size": 1, "max_size": 3, "subnets": subnets, "tags": {"threetier:stack": "demo"}}
+
+
+def test_creates_changes_and_deletes(aws, group, check_run_check_run):
+    check_run_check_run("auto_scaling_group", name="g1", **group)
+    changed = check_run_check_run("auto_scaling_group", name="g1", **group | {"max_size": 5, "new_instances_protected_from_scale_in": True, "tags": {}})
+    assert changed["diff"]["after"] == {"MaxSize": 5, "NewInstancesProtectedFromScaleIn": True, "tag threetier:stack": None}
+
+    found = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g1"])["AutoScalingGroups"][0]
+    assert (found["MaxSize"], found["NewInstancesProtectedFromScaleIn"], found["Tags"]) == (5, True, [])
+    check_run_check_run("auto_scaling_group", name="g1", state="absent")
+
+
+def test_leaves_the_number_of_instances_to_who_scales_the_group(aws, group, run_module):
+    run_module("auto_scaling_group", name="g2", **group)
+    aws("autoscaling").set_desired_capacity(AutoScalingGroupName="g2", DesiredCapacity=2)
+    assert not run_module("auto_scaling_group", name="g2", **group)["changed"]
+    assert aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g2"])["AutoScalingGroups"][0]["DesiredCapacity"] == 2
+
+
+def test_order_of_subnets_is_no_difference(group, run_module):
+    run_module("auto_scaling_group", name="g3", **group)
+    assert not run_module("auto_scaling_group", name="g3", **group | {"subnets": group["subnets"][::-1]})["changed"]

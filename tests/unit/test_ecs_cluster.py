@@ -1,0 +1,134 @@
+"""The module ecs_cluster."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.threetier.aws.plugins.module_utils import state
+from ansible_collections.threetier.aws.plugins.modules import ecs_cluster
+from botocore.exceptions import ClientError
+
+from conftest import ModuleFailed
+
+CLUSTER = {
+    "container_insights": "enabled",
+    "capacity_providers": ["FARGATE", "FARGATE_SPOT"],
+    "default_capacity_provider_strategy": [{"capacity_provider": "FARGATE", "base": 1}, {"capacity_provider": "FARGATE_SPOT", "weight": 3}],
+    "tags": {"threetier:stack": "demo"},
+}
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    monkeypatch.setattr(state, "POLL_SECONDS", 0)
+
+
+def refusal(code: str, message: str = "no") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Call")
+
+
+class FakeEcs:
+    """One cluster; calls fail with the errors that C(refuse) holds for them, one a call."""
+
+    def __init__(self, **cluster):
+        self.cluster = {"clusterName": "demo", "clusterArn": "arn", "status": "ACTIVE", **cluster} if cluster else None
+        self.refuse: dict[str, list[ClientError]] = {}
+        self.calls: list[str] = []
+        self.becoming: list[dict[str, str]] = []
+
+    def _called(self, name):
+        self.calls.append(name)
+        if self.refuse.get(name):
+            raise self.refuse[name].pop(0)
+
+    def describe_clusters(self, **_):
+        if self.becoming:
+            self.cluster = {**self.cluster, **self.becoming.pop(0)}
+        return {"clusters": [self.cluster] if self.cluster else []}
+
+    def create_cluster(self, clusterName, aws_retry, **fields):
+        self._called("create")
+        self.cluster = {"clusterName": clusterName, "clusterArn": "arn", "status": "ACTIVE", **fields}
+
+    def put_cluster_capacity_providers(self, cluster, aws_retry, **fields):
+        self._called("put")
+        self.cluster = {**self.cluster, **fields, "attachmentsStatus": "UPDATE_IN_PROGRESS"}
+        self.becoming = [{}, {"attachmentsStatus": "UPDATE_COMPLETE"}]
+
+    def delete_cluster(self, **_):
+        assert self.cluster.get("attachmentsStatus") != "UPDATE_IN_PROGRESS"
+        self._called("delete")
+        self.cluster["status"] = "INACTIVE"
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def install(**cluster):
+        ecs = FakeEcs(**cluster)
+        monkeypatch.setattr(ecs_cluster, "client", lambda module, service: ecs)
+        return ecs
+
+    return install
+
+
+def test_creates_changes_and_deletes(aws, check_run_check_run):
+    check_run_check_run("ecs_cluster", name="cluster", **CLUSTER)
+    changed = check_run_check_run("ecs_cluster", name="cluster", **CLUSTER | {"container_insights": "enhanced", "tags": {"tier": "web"}})
+    assert changed["diff"] == {
+        "before": {"containerInsights": "enabled", "tag tier": None, "tag threetier:stack": "demo"},
+        "after": {"containerInsights": "enhanced", "tag tier": "web", "tag threetier:stack": None},
+    }
+    check_run_check_run("ecs_cluster", name="cluster", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[])
+
+    found = aws("ecs").describe_clusters(clusters=["cluster"], include=["TAGS", "SETTINGS"])["clusters"][0]
+    assert found["settings"] == [{"name": "containerInsights", "value": "enhanced"}]
+    assert (found["capacityProviders"], found["defaultCapacityProviderStrategy"]) == (["FARGATE"], [])
+    assert found["tags"] == [{"key": "tier", "value": "web"}]
+
+    check_run_check_run("ecs_cluster", name="cluster", state="absent")
+    check_run_check_run("ecs_cluster", name="cluster", **CLUSTER)
+
+
+def test_the_order_of_providers_and_aws_defaults_are_no_difference(run_module, fake):
+    fake(
+        capacityProviders=["FARGATE_SPOT", "FARGATE"],
+        defaultCapacityProviderStrategy=[
+            {"capacityProvider": "FARGATE_SPOT", "weight": 3},
+            {"capacityProvider": "FARGATE", "weight": 1, "base": 1},
+        ],
+        settings=[{"name": "containerInsights", "value": "enabled"}],
+        tags=[{"key": "threetier:stack", "value": "demo"}, {"key": "aws:createdBy", "value": "x"}],
+    )
+    assert not run_module("ecs_cluster", name="demo", **CLUSTER)["changed"]
+
+
+def test_what_a_task_leaves_out_is_left_alone(run_module, fake):
+    ecs = fake(
+        capacityProviders=["FARGATE"], defaultCapacityProviderStrategy=[], settings=[{"name": "containerInsights", "value": "enabled"}]
+    )
+    assert not run_module("ecs_cluster", name="demo")["changed"]
+    assert not ecs.calls
+
+
+def test_the_service_linked_role_of_a_fresh_account_is_waited_for(run_module, fake):
+    ecs = fake()
+    message = "Unable to assume the service linked role. Please verify that the ECS service linked role exists."
+    ecs.refuse["create"] = [refusal("InvalidParameterException", message)] * 2
+    assert run_module("ecs_cluster", name="demo")["changed"]
+    assert ecs.calls == ["create"] * 3
+
+
+def test_a_change_under_way_is_waited_for_before_and_after(run_module, fake):
+    ecs = fake(capacityProviders=[], attachmentsStatus="UPDATE_IN_PROGRESS")
+    ecs.becoming = [{}, {"attachmentsStatus": "UPDATE_COMPLETE"}]
+    ecs.refuse["put"] = [refusal("UpdateInProgressException"), refusal("ResourceInUseException")]
+    run_module("ecs_cluster", name="demo", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[])
+    assert ecs.calls == ["put"] * 3
+    assert ecs.cluster["attachmentsStatus"] == "UPDATE_COMPLETE"
+
+
+def test_removal_detaches_the_providers_first_and_says_what_is_in_the_way(run_module, fake):
+    ecs = fake(capacityProviders=["instances"])
+    ecs.refuse["delete"] = [refusal("ClusterContainsTasksException"), refusal("ClusterContainsServicesException")]
+    with pytest.raises(ModuleFailed, match="cluster demo cannot be deleted: it still has services"):
+        run_module("ecs_cluster", name="demo", state="absent")
+    assert ecs.calls == ["put", "delete", "delete"]

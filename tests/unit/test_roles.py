@@ -1,0 +1,59 @@
+"""The roles' contracts: what is written in two places must agree."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from ansible_collections.threetier.aws.plugins.action.stack_variables import FACTS
+
+from conftest import ROOT
+
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+
+
+def options(role: str) -> dict:
+    return yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_documented_defaults_are_the_defaults(role):
+    defaults = ROOT / "roles" / role / "defaults" / "main.yml"
+    documented = {name: option["default"] for name, option in options(role).items() if "default" in option}
+    assert documented == (yaml.safe_load(defaults.read_text()) if defaults.exists() else {})
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "preflight"])  # preflight tells people about all roles' variables
+def test_a_role_reads_only_its_own_variables(role):
+    foreign = {name for other in ROLES if other != role for name in options(other)} | {fact for fact in FACTS if not fact.startswith(f"{role}_")}
+    for path in (ROOT / "roles" / role).rglob("*"):
+        if path.parent.name in ("tasks", "vars", "defaults", "templates"):
+            read = set(re.findall(r"(?<![\w.'/-])[a-z]\w+(?!\w*:)", path.read_text()))
+            assert not read & foreign, path.relative_to(ROOT)
+
+
+def exported(tasks: list) -> set[str]:
+    """Names that tasks export by set_fact; those that begin with an underscore are the role's own business."""
+    found: set[str] = set()
+    for task in tasks:
+        found |= {name for name in task.get("ansible.builtin.set_fact", {}) if not name.startswith("_")}
+        found |= exported(task.get("block", []))
+    return found
+
+
+def test_exported_facts_are_known_to_the_preflight():
+    facts = {fact for path in (ROOT / "roles").glob("*/tasks/*.yml") for fact in exported(yaml.safe_load(path.read_text()))}
+    facts |= {name for path in (ROOT / "roles").glob("*/vars/*.yml") for name in yaml.safe_load(path.read_text()) if not name.startswith("_")}
+    assert facts == FACTS
+
+
+@pytest.mark.parametrize("fact", sorted(FACTS))
+def test_each_fact_is_in_the_readme_of_its_role(fact):
+    assert f"`{fact}`" in (ROOT / "roles" / fact.partition("_")[0] / "README.md").read_text()
+
+
+def test_module_defaults_reach_every_module_that_talks_to_aws():
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if "AnsibleAWSModule" in path.read_text()}
+    assert modules == set(yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["aws"])
+
