@@ -26,7 +26,6 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-
     os.environ.setdefault("MOTO_ENABLE_AMI_VALIDATION", "true")
     # Rules give errors that botocore's models do not list, as AWS does; moto would warn of each.
     warnings.filterwarnings("ignore", message=r"Exception\(\w+\) with code")
@@ -55,4 +54,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Everything has ended; to take moto's tables apart object by object would only cost a second.
+    os._exit(main())

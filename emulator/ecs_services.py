@@ -237,7 +237,7 @@ def _roll(state: State, service: Service, tasks: list[Task]) -> None:
     kept = [task for task in alive if task.deployment is current and not _on_draining_instance(task)]
     others = [task for task in alive if task not in kept]
     if time.monotonic() >= current.next_start:
-        for _ in range(min(service.desired_count - len(kept), max(most, service.desired_count) - len(alive))):
+        for _ in range(min(service.desired_count - len(kept), most - len(alive))):
             task = Task(service, current, *_definition_and_launch(state, service, current))
             state.tasks[task.arn] = task
             service.steady = False

@@ -125,7 +125,9 @@ class Handler(BaseHTTPRequestHandler):
         action = next(rule for rule in rules_of(listener) if all(self._meets(condition) for condition in rule.conditions)).actions[-1].data
         if action["Type"] == "forward":
             self._forward(listener, action)
-        elif action["Type"] == "redirect":
+            return
+        self._skip_body()
+        if action["Type"] == "redirect":
             self._redirect(listener, action["RedirectConfig"])
         elif action["Type"] == "fixed-response":
             fixed = action["FixedResponseConfig"]
@@ -164,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         chosen = random.choices(groups, weights if any(weights) else None)[0]
         target = self.server.targets.take(chosen["TargetGroupArn"])
         if target is None:
+            self._skip_body()
             self._refuse(503)
             return
         try:
@@ -211,6 +214,10 @@ class Handler(BaseHTTPRequestHandler):
         if length := int(self.headers.get("Content-Length") or 0):
             return self._blocks(length)
         return None
+
+    def _skip_body(self) -> None:
+        for _ in self._body() or ():
+            pass  # nobody wants it, but the next request begins behind it
 
     def _blocks(self, left: int) -> Iterator[bytes]:
         while left and (block := self.rfile.read1(min(left, BLOCK))):  # type: ignore[attr-defined]
@@ -272,8 +279,6 @@ class Handler(BaseHTTPRequestHandler):
         self._reply(status, page, {"Content-Type": "text/html"})
 
     def _reply(self, status: int, text: str, headers: dict[str, str]) -> None:
-        for _ in self._body() or () if not self.close_connection else ():
-            pass
         body = text.encode()
         self.send_response_only(status)
         for name, value in {"Server": "awselb/2.0", **headers, "Content-Length": str(len(body))}.items():

@@ -7,11 +7,12 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import run_wsgi_app
 
 from emulator import rules
 from emulator.request_log import RequestLog
@@ -36,7 +37,7 @@ class Application:
         status, headers, body = self._answer(call)
         # The log line is written before the caller sees any of the answer, so that whoever has an answer finds it in the log.
         self._log.write(call, status, start, time.time())
-        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        start_response(f"{status} {responses.get(status, '')}", headers)
         return [body]
 
     def _answer(self, call: Call) -> Wire:
@@ -53,11 +54,10 @@ class Application:
             return call.write(AwsError("InternalFailure", f"the emulator failed: {error!r}"))
 
     def _ask_moto(self, call: Call) -> Wire:
-        head: list[Any] = []
         if call.body:
             call.environ["wsgi.input"] = io.BytesIO(call.body)
         try:
-            body = b"".join(self._moto(call.environ, lambda *args: head.extend(args)))
+            blocks, line, headers = run_wsgi_app(self._moto, call.environ, buffered=True)
         except NotImplementedError:
             return self._not_implemented(call)
         except Exception as error:
@@ -65,11 +65,11 @@ class Application:
             return call.write(AwsError("InternalFailure", f"moto failed: {error!r}")) if call.model else (500, [], repr(error).encode())
         if call.environ["PATH_INFO"] == "/moto-api/reset":
             self._state.reset()
-        status, headers = int(head[0].split()[0]), head[1]
+        status, body = int(line.split()[0]), b"".join(blocks)
         # Flask answers requests that match none of moto's routes with a page for people.
-        if status in (404, 405) and call.model and dict(headers).get("Content-Type", "").startswith("text/html") and b"<title>" in body:
+        if status in (404, 405) and call.model and headers.get("Content-Type", "").startswith("text/html") and b"<title>" in body:
             return self._not_implemented(call)
-        return status, headers, body
+        return status, list(headers), body
 
     def _not_implemented(self, call: Call) -> Wire:
         message = f"The action {call.operation} is not valid for this web service: moto does not implement it."

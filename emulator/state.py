@@ -26,6 +26,7 @@ class State:
         self.endpoint = ""
         self.services: dict[tuple[str, str, str], Service] = {}  # by region, name of the cluster, own name
         self.tasks: dict[str, Task] = {}  # by ARN
+        self.scalable_target_tags: dict[str, dict[str, str]] = {}  # by ARN
         self.targets = Targets(self.lock)
         self.balancers = LoadBalancers(self.lock, self.targets)
         self.processes = Processes()
@@ -52,6 +53,7 @@ class State:
                     task.process.kill()
             self.services.clear()
             self.tasks.clear()
+            self.scalable_target_tags.clear()
             self.targets.clear()
 
     def _run(self) -> None:

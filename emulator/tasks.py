@@ -6,6 +6,7 @@ PROVISIONING (waits for room, gets a network interface) -> PENDING (the process 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -32,6 +33,7 @@ from emulator.wire import ACCOUNT
 if TYPE_CHECKING:
     from emulator.ecs_services import Deployment, Service
 
+STEADY_AFTER = 1.0  # seconds after which a task without load balancer is taken to have started well
 STOP_TIMEOUT = 30  # seconds between SIGTERM and SIGKILL where the container does not say
 
 
@@ -81,7 +83,11 @@ class Task:
     @property
     def healthy(self) -> bool:
         """Whether the task does its work: it runs, and its load balancers say so too."""
-        return self.alive and self.last_status == "RUNNING" and all(target.state == "healthy" for target in self.targets)
+        if not self.alive or self.last_status != "RUNNING":
+            return False
+        if self.targets:
+            return all(target.state == "healthy" for target in self.targets)
+        return (datetime.now(UTC) - self.times["startedAt"]).total_seconds() > STEADY_AFTER
 
     @property
     def tags(self) -> list[dict[str, str]]:
@@ -307,9 +313,10 @@ def _secret(region: str, value_from: str) -> str:
     """Value of a secret or parameter that a container definition names."""
     try:
         if ":secretsmanager:" in value_from:
-            return str(secretsmanager_backends[ACCOUNT][region].get_secret_value(value_from, None, None)["SecretString"])
-        name = value_from.partition(":parameter")[2] or value_from
-        return str(ssm_backends[ACCOUNT][region].get_parameter(name).response_object(decrypt=True, region=region)["Value"])
+            *arn, key, _, _ = value_from.split(":") if value_from.count(":") == 9 else [*value_from.split(":"), "", "", ""]
+            value = secretsmanager_backends[ACCOUNT][region].get_secret_value(":".join(arn), "", "")["SecretString"]
+            return str(json.loads(value)[key] if key else value)
+        return str(ssm_backends[ACCOUNT][region].get_parameter(value_from).response_object(decrypt=True, region=region)["Value"])
     except Exception as error:
         raise CannotStart(
             f"ResourceInitializationError: unable to pull secrets or registry auth: unable to retrieve {value_from}: {error}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -143,7 +144,8 @@ class Call:
             return 501, [("Content-Type", "text/plain")], f"the emulator does not speak {self.protocol}".encode()
         response = get_serializer_class(self.service, self.protocol)(self.operation_model).serialize(result)
         body = response["body"]
-        return response["status_code"], list(response["headers"].items()), body if isinstance(body, bytes) else body.encode()
+        headers = [*response["headers"].items(), ("x-amzn-RequestId", str(uuid.uuid4()))]
+        return response["status_code"], headers, body if isinstance(body, bytes) else body.encode()
 
     def read(self, answer: Wire) -> dict[str, Any]:
         """Take the result out of an answer, or raise the error that it is."""

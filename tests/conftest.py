@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -14,11 +15,16 @@ from typing import Any
 import boto3
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from botocore.loaders import JSONFileLoader
 
 ROOT = Path(__file__).parent.parent
 REGION = "eu-central-1"
 # Long on purpose: Ansible masks the values of secrets in all output, and a short one would mask ordinary words.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KEY": "emulator-secret-key"}
+
+# Every boto3 client parses its service's model anew; the modules under test make many clients.
+_load_file = functools.cache(JSONFileLoader().load_file)
+JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,8 @@ def fill_in(settings: dict[str, Any]) -> dict[str, Any]:
         settings["capacityProviderStrategy"] = [{"weight": 0, "base": 0, **item} for item in strategy]
     if settings.get("launchType") == "FARGATE" or any(item["capacityProvider"] in FARGATE_PROVIDERS for item in strategy):
         settings.setdefault("platformVersion", "LATEST")
+    else:
+        settings.pop("platformVersion", None)
     return settings
 
 
@@ -288,7 +290,7 @@ def list_services(call: Call, proceed: Proceed) -> Answer:
     cluster, params = cluster_of(call), call.params
     arns = [
         service.arn
-        for (region, cluster_name, _), service in sorted(call.state.services.items())
+        for (region, cluster_name, _), service in sorted(list(call.state.services.items()))
         if (region, cluster_name, service.status) == (call.region, cluster.name, "ACTIVE")
         and params.get("launchType") in (None, service.launch_type)
         and params.get("schedulingStrategy") in (None, service.scheduling_strategy)
@@ -301,7 +303,7 @@ def list_services(call: Call, proceed: Proceed) -> Answer:
 
 def tasks_of(call: Call, cluster: Cluster) -> list[Task]:
     """Tasks of services in a cluster."""
-    return [task for task in list(call.state.tasks.values()) if task.service.region == call.region and task.service.cluster_arn == cluster.arn]
+    return [task for task in list(call.state.tasks.values()) if task.service.cluster_arn == cluster.arn]
 
 
 def find_task(call: Call, cluster: Cluster, name: str) -> Task | None:
@@ -393,7 +395,7 @@ def camel_case(name: str) -> str:
 
 def cluster_counts(call: Call, name: str) -> dict[str, int]:
     """How many services, tasks and instances a cluster has."""
-    tasks = [task for task in call.state.tasks.values() if (task.service.region, task.service.cluster_name) == (call.region, name)]
+    tasks = [task for task in list(call.state.tasks.values()) if (task.service.region, task.service.cluster_name) == (call.region, name)]
     return {
         "activeServicesCount": len(services_in(call, name)),
         "runningTasksCount": sum(task.last_status == "RUNNING" for task in tasks),
@@ -460,7 +462,8 @@ def describe_container_instances(call: Call, proceed: Proceed) -> Answer:
     with call.state.lock:
         answer, cluster = proceed(), cluster_of(call)
         for instance in answer["containerInstances"]:
-            tasks = [task for task in tasks_of(call, cluster) if task.instance and task.instance.container_instance_arn == instance["containerInstanceArn"]]
+            arn = instance["containerInstanceArn"]
+            tasks = [task for task in tasks_of(call, cluster) if task.instance and task.instance.container_instance_arn == arn]
             instance["runningTasksCount"] = sum(task.last_status == "RUNNING" for task in tasks)
             instance["pendingTasksCount"] = sum(task.last_status == "PENDING" for task in tasks)
             instance["capacityProviderName"] = capacity.provider_of(call.region, cluster, instance["ec2InstanceId"])

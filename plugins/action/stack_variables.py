@@ -22,6 +22,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 
 # Facts that the roles export: variables with a role's name in front that nobody has to know about beforehand.
 FACTS = {
+    "alarms_names",
     "balancer_internal",
     "balancer_public",
     "balancer_security_group_ids",
@@ -34,6 +35,7 @@ FACTS = {
     "preflight_availability_zones",
     "preflight_aws",
     "registry_repository_uris",
+    "service_task_definitions",
 }
 
 

@@ -463,11 +463,13 @@ def ensure_absent(module: AnsibleAWSModule) -> dict[str, Any]:
         raise StateError(f"table {name} is protected from deletion; to delete it with its items, give deletion_protection: false as well")
     if not module.check_mode:
         if not deleting:
+            # AWS refuses both while the table is being created or changed.
+            patience = params["wait_timeout"]
             if table.get("DeletionProtectionEnabled"):
-                wait_until_active(dynamodb, params)
-                patiently(lambda: dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False, aws_retry=True), REFUSALS)
-            wait_until_active(dynamodb, params)
-            patiently(lambda: dynamodb.delete_table(TableName=name, aws_retry=True), REFUSALS)
+                patiently(
+                    lambda: dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False, aws_retry=True), REFUSALS, patience
+                )
+            patiently(lambda: dynamodb.delete_table(TableName=name, aws_retry=True), REFUSALS, patience)
         if params["wait"]:
             wait_until_gone(dynamodb, params)
     return {"changed": not deleting, "diff": {"before": {} if deleting else {"name": name}, "after": {}}}

@@ -13,8 +13,9 @@ from service_stack import Emulator, Stack, make_stack
 
 ROOT = Path(__file__).parent.parent.parent
 
+# It ends at once on SIGTERM: if no request is cut, then because none was under way any more.
 PAGE_SERVER = '''
-import http.server, os, signal, sys, threading, time
+import http.server, os, time
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -29,7 +30,6 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Page)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 print("page server", os.environ["VERSION"], sorted(os.environ), flush=True)
 server.serve_forever()
 '''

@@ -96,7 +96,12 @@ class Stack:
 
     def wait_steady(self) -> dict[str, Any]:
         """Wait until the service's only deployment has completed."""
-        return wait_for(lambda: (s := self.service()) and len(s["deployments"]) == 1 and s["deployments"][0]["rolloutState"] == "COMPLETED" and s)
+
+        def steady() -> dict[str, Any] | None:
+            service = self.service()
+            return service if [deployment["rolloutState"] for deployment in service["deployments"]] == ["COMPLETED"] else None
+
+        return dict(wait_for(steady))
 
     def remove(self) -> None:
         """Delete what runs."""

@@ -125,24 +125,9 @@ def test_a_service_that_was_just_made_is_waited_for(service, run_module, monkeyp
     assert run_module("application_autoscaling", **service)["changed"]
 
 
-def test_tags_go_with_the_registration_and_are_repaired_later(service, check_run_check_run, monkeypatch):
-    tags: dict[str, str] = {}
-
-    def client(module, name):
-        scaling = state.client(module, name)
-        register = scaling.register_scalable_target
-        fakes = {
-            "register_scalable_target": lambda Tags=None, **request: tags.update(Tags or {}) or register(**request),
-            "list_tags_for_resource": lambda **request: {"Tags": dict(tags)},
-            "tag_resource": lambda Tags, **request: tags.update(Tags),
-            "untag_resource": lambda TagKeys, **request: [tags.pop(key) for key in TagKeys],
-        }
-        for call, fake in fakes.items():
-            monkeypatch.setattr(scaling, call, fake)
-        return scaling
-
-    monkeypatch.setattr(application_autoscaling, "client", client)
-    check_run_check_run("application_autoscaling", **service, tags={"threetier:stack": "demo"})
-    assert tags == {"threetier:stack": "demo"}
+def test_tags_go_with_the_registration_and_are_repaired_later(aws, service, check_run_check_run):
+    made = check_run_check_run("application_autoscaling", **service, tags={"threetier:stack": "demo"})
+    arn = made["scalable_target"]["scalable_target_arn"]
+    assert aws("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"] == {"threetier:stack": "demo"}
     changed = check_run_check_run("application_autoscaling", **service, tags={"tier": "web"})
-    assert tags == changed["scalable_target"]["tags"] == {"tier": "web"}
+    assert aws("application-autoscaling").list_tags_for_resource(ResourceARN=arn)["Tags"] == changed["scalable_target"]["tags"] == {"tier": "web"}

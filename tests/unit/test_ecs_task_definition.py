@@ -43,10 +43,10 @@ def newest(aws, family):
         ("ephemeral_storage_gib", 30),
     ],
 )
-def test_any_change_of_the_definition_makes_one_new_revision(run_module, check_run_check_run, tmp_path, option, value):
+def test_any_change_of_the_definition_makes_one_new_revision(run_module, tmp_path, option, value):
     wanted = {"family": tmp_path.name, "containers": [WEB], **DEFINITION}
     first = run_module("ecs_task_definition", **wanted)["task_definition"]
-    second = check_run_check_run("ecs_task_definition", **wanted | {option: value})["task_definition"]
+    second = run_module("ecs_task_definition", **wanted | {option: value})["task_definition"]
     assert second["revision"] == first["revision"] + 1
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from http.server import HTTPServer
+from pathlib import Path
 from threading import Event
 from threading import Thread
 from typing import Any
@@ -24,6 +25,7 @@ from moto.server import ThreadedMotoServer
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+WEBAPP = Path(__file__).parents[2] / "webapp"
 REQUEST_LINE = {"time", "level", "tier", "logger", "message", "request_id", "method", "path", "status", "duration_ms"}
 
 
@@ -51,9 +53,7 @@ def moto() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def test_an_item_goes_through_both_tiers_and_its_request_id_through_both_logs(
-    moto: dict[str, str], gunicorn: Callable[..., Any]
-) -> None:
+def test_an_item_goes_through_both_tiers_and_its_request_id_through_both_logs(moto: dict[str, str], gunicorn: Callable[..., Any]) -> None:
     api = gunicorn("api", **moto)
     web = gunicorn("web", API_URL=api.url, STACK_NAME="shop")
     for server in (api, web):
@@ -153,6 +153,14 @@ def test_the_container_health_check_tells_a_running_tier_from_a_dead_one(gunicor
     assert check() == 0
     web.stop()
     assert check() == 1
+
+
+@pytest.mark.parametrize("tier", ["api", "web"])
+def test_an_image_holds_the_versions_that_are_tested(tier: str) -> None:
+    def pinned(path: Path) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==[^\s;]+", path.read_text(), re.MULTILINE))
+
+    assert pinned(WEBAPP / tier / "requirements.txt") <= pinned(WEBAPP.parent / "requirements.txt")
 
 
 def test_a_tier_that_cannot_start_says_why_in_json(gunicorn: Callable[..., Any]) -> None:
