@@ -50,6 +50,9 @@ def test_the_fields_of_a_service_are_read_back(stack: Stack, aws: Callable[[str]
     assert {name: service[name] for name in fields} == fields
     assert "tags" not in service and "launchType" not in service
     assert stack.service(include=["TAGS"])["tags"] == [{"key": "team", "value": "shop"}]
+    aws("ecs").tag_resource(resourceArn=service["serviceArn"], tags=[{"key": "tier", "value": "web"}])
+    aws("ecs").untag_resource(resourceArn=service["serviceArn"], tagKeys=["team"])
+    assert aws("ecs").list_tags_for_resource(resourceArn=service["serviceArn"])["tags"] == [{"key": "tier", "value": "web"}]
     aws("ecs").update_service(cluster=stack.name, service="page", healthCheckGracePeriodSeconds=9)
     assert stack.service()["healthCheckGracePeriodSeconds"] == 9
     assert stack.service()["enableExecuteCommand"], "what an update does not name stays"
