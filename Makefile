@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help setup demo demo-down test lint docs lock
+.PHONY: help setup demo demo-down test pytest lint docs lock
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -25,8 +25,10 @@ demo: setup ## start the emulator, deploy the stack on it, print the page's URL
 demo-down: setup ## stop the demo's emulator and all that runs on it
 	@$(BIN)/python -m emulator.demo down
 
-test: setup lint ## all checks and tests
-	$(BIN)/python -m pytest
+test: lint pytest ## all checks and tests
+
+pytest: setup ## the tests alone
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest
 
 lint: setup ## ansible-lint at profile production
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/ansible-lint
