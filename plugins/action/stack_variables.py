@@ -34,7 +34,6 @@ FACTS = {
     "network_vpc_id",
     "preflight_availability_zones",
     "preflight_aws",
-    "registry_repository_uris",
     "service_task_definitions",
 }
 
