@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,10 +16,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.loaders import JSONFileLoader
 
-ROOT = Path(__file__).parent.parent
-REGION = "eu-central-1"
-# Long on purpose: Ansible masks the values of secrets in all output, and a short one would mask ordinary words.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KEY": "emulator-secret-key"}
+from support import CREDENTIALS, REGION, ROOT, ModuleFailed
 
 # Every boto3 client parses its service's model anew; the modules under test make many clients.
 _load_file = functools.cache(JSONFileLoader().load_file)
@@ -36,7 +32,8 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    line = process.stdout.readline()
+    with process.stdout:  # it says one line, and no more
+        line = process.stdout.readline()
     assert line.startswith("ready: "), f"the emulator said {line!r}"
     yield line.removeprefix("ready: ").strip()
     process.terminate()
@@ -49,10 +46,6 @@ def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}.items():
         monkeypatch.setenv(name, value)
     return lambda service: boto3.client(service, region_name=REGION)
-
-
-class ModuleFailed(Exception):
-    """A module ended with fail_json; the message is the module's own."""
 
 
 @pytest.fixture

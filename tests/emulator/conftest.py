@@ -53,7 +53,8 @@ def start_emulator(images: Path) -> Callable[[Path], Emulator]:
         command = [sys.executable, "-m", "emulator", "--port", "0", "--request-log", request_log, "--images", images]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout
-        return Emulator(process, process.stdout.readline().removeprefix("ready: ").strip(), request_log)
+        with process.stdout:  # it says one line, and no more
+            return Emulator(process, process.stdout.readline().removeprefix("ready: ").strip(), request_log)
 
     return start
 

@@ -7,7 +7,7 @@ from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import application_autoscaling
 from botocore.exceptions import ClientError
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 CPU = {"name": "cpu", "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60, "scale_in_cooldown": 300}
 MEMORY = {"name": "memory", "predefined_metric_type": "ECSServiceAverageMemoryUtilization", "target_value": 70}

@@ -20,7 +20,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import (
     wanted_alarms,
 )
 from ansible_collections.threetier.aws.plugins.modules import cloudwatch_alarm_set
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 MODEL = get_session().get_service_model("cloudwatch")
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:demo"

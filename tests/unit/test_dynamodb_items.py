@@ -6,7 +6,7 @@ import pytest
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry, RetryingBotoClientWrapper
 from ansible_collections.threetier.aws.plugins.modules import dynamodb_items
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 ITEMS = [{"id": str(number), "price": number + 0.5, "tags": ["a", {"b": None}], "on": True} for number in range(120)]
 

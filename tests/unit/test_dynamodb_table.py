@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry, RetryingBotoClientWrapper
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError
 from ansible_collections.threetier.aws.plugins.modules import dynamodb_table
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 TABLE = {
     "hash_key": {"name": "id"},

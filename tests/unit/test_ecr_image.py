@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.threetier.aws.plugins.modules import ecr_image
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 PASSWORD = "123456789012-auth-token"  # the emulator's
 

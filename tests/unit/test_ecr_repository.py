@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 POLICY = {"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}, "action": {"type": "expire"}}]}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 GROUP = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:1:autoScalingGroupName/demo"
 PROVIDER = {

@@ -7,7 +7,7 @@ from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import ecs_service
 from botocore.exceptions import ClientError
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:"
 SERVICE = {

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import ecs_service_wait
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 
 def deployment(rollout="COMPLETED", status="PRIMARY", revision=2, reason=""):

@@ -7,7 +7,7 @@ from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import ecs_task_definition
 from botocore.exceptions import ClientError
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 WEB = {
     "name": "web",

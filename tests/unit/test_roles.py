@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ansible_collections.threetier.aws.plugins.action.stack_variables import FACTS
 
-from conftest import ROOT
+from support import ROOT
 
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 

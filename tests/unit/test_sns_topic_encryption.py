@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 
 def test_sets_changes_and_removes_the_key(aws, check_run_check_run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.threetier.aws.plugins.modules import vpc_flow_log
-from conftest import ModuleFailed
+from support import ModuleFailed
 
 ROLE = "arn:aws:iam::123456789012:role/demo-flow-log"
 TAGS = {"threetier:stack": "demo"}
