@@ -13,10 +13,8 @@ from typing import Any
 
 import boto3
 import pytest
+from support import CREDENTIALS, REGION, ROOT
 
-ROOT = Path(__file__).parents[2]
-REGION = "eu-central-1"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KEY": "emulator-secret-key"}
 TIMEOUT = 1200  # seconds for one command; the longest takes about 90 on an idle machine
 TAIL = 80  # lines of a command's output that are worth showing
 
