@@ -17,7 +17,7 @@ def ec2_of(call: Call) -> EC2Backend:
 
 
 def interfaces(call: Call) -> list[Any]:
-    """Network interfaces that AWS would still have: those of terminated instances go with them, which moto leaves to a flag that it sets wrongly."""
+    """Network interfaces that AWS would still have: those of terminated instances are gone."""
     backend = ec2_of(call)
     for interface in list(backend.enis.values()):
         if interface.instance and interface.instance.state == "terminated":

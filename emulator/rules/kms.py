@@ -7,7 +7,7 @@ import json
 from emulator.rules import Answer, Call, Proceed, rule
 
 
-@rule("kms", "ScheduleKeyDeletion", "CancelKeyDeletion")
+@rule("kms", "ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey", "DisableKey")
 def a_key_goes_by_its_arn_too(call: Call, proceed: Proceed) -> Answer:
     """The key may be named by its id or its ARN. Moto fails on the ARN here, although it takes it elsewhere.
 

@@ -24,13 +24,12 @@ def tags(listed: Iterable[dict[str, str]]) -> Tags:
     return {pair["key"]: pair["value"] for pair in pairs}
 
 
-def ec2(name: str, operation: str, field: str, identifier: str, gone: tuple[str, ...] = (), tag_field: str = "Tags") -> None:
+def ec2(name: str, operation: str, field: str, identifier: str, gone: tuple[str, ...] = ()) -> None:
     """Add a kind of EC2, without what is still listed although it is gone."""
 
     def lister(client: Client) -> dict[str, Tags]:
-        pages = client("ec2").get_paginator(operation).paginate() if client("ec2").can_paginate(operation) else [getattr(client("ec2"), operation)()]
-        found = [item for page in pages for item in page[field]]
-        return {item[identifier]: tags(item.get(tag_field, [])) for item in found if item.get("State") not in gone}
+        found = getattr(client("ec2"), operation)()[field]
+        return {item[identifier]: tags(item.get("Tags", [])) for item in found if item.get("State") not in gone}
 
     KINDS[name] = lister
 
@@ -112,8 +111,8 @@ def task_definitions(client: Client) -> dict[str, Tags]:
 @kind
 def scalable_targets(client: Client) -> dict[str, Tags]:
     autoscaling = client("application-autoscaling")
-    namespaces = ("ecs", "dynamodb")
-    found = [target for namespace in namespaces for target in autoscaling.describe_scalable_targets(ServiceNamespace=namespace)["ScalableTargets"]]
+    answers = [autoscaling.describe_scalable_targets(ServiceNamespace=namespace) for namespace in ("ecs", "dynamodb")]
+    found = [target for answer in answers for target in answer["ScalableTargets"]]
     return {target["ResourceId"]: autoscaling.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"] for target in found}
 
 

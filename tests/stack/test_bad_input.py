@@ -18,8 +18,11 @@ WRONG = {
     "network_cidr": ("10.0.0.0/8", ["network_cidr is '10.0.0.0/8': allowed are /16 to /23"]),
     "network_egress": ("nat", ["value of network_egress must be one of: nat_gateway_per_az, nat_gateway, nat_instance, none, got: nat"]),
     "network_flow_log": (True, ["network_flow_log is no option of the role network: did you mean network_flow_logs?"]),
-    "database_deletion_protection": ("perhaps", ["argument 'database_deletion_protection' is of type str and we were unable to convert to bool"]),
-    "service_web": ({"cpu": 300, "memroy": 1024}, ["service_web.memroy is no option: did you mean memory?", "service_web.cpu is 300: Fargate allows"]),
+    "database_deletion_protection": ("perhaps", ["argument 'database_deletion_protection' is of type str and we were unable to convert"]),
+    "service_web": (
+        {"cpu": 300, "memroy": 1024},
+        ["service_web.cpu is 300: Fargate allows", "service_web.memroy is no option: did you mean memory?"],
+    ),
     "service_api": ({"min": 5, "max": 2}, ["service_api has min 5 and max 2: allowed is 1 <= min <= max"]),
     "cluster_volume_gib": (8, ["cluster_volume_gib is 8: the ECS-optimised image needs at least 30"]),
     "balancer_health_check_path": ("healthz", ["balancer_health_check_path is 'healthz': a path begins with /"]),
