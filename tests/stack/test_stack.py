@@ -142,12 +142,12 @@ def test_public_subnets_lead_to_the_internet_gateway(client: Client) -> None:
 
 
 def test_private_subnets_lead_to_the_nat_gateway_of_their_own_zone(client: Client) -> None:
-    gateways = {gateway["NatGatewayId"]: gateway for gateway in client("ec2").describe_nat_gateways()["NatGateways"]}
-    public = subnets(client, "public")
+    available = client("ec2").describe_nat_gateways(Filter=[{"Name": "state", "Values": ["available"]}])["NatGateways"]
+    gateways, public = {gateway["NatGatewayId"]: gateway for gateway in available}, subnets(client, "public")
     assert len(gateways) == 3
     for zone, subnet in subnets(client, "private").items():
         gateway = gateways[default_route(route_table(client, subnet["SubnetId"]))["NatGatewayId"]]
-        assert (gateway["State"], gateway["ConnectivityType"]) == ("available", "public")
+        assert gateway["ConnectivityType"] == "public"
         assert gateway["SubnetId"] == public[zone]["SubnetId"]
         assert gateway["NatGatewayAddresses"][0]["PublicIp"]
 
@@ -644,7 +644,6 @@ COUNTS = {
     "VPC endpoints": 2,
     "security groups": 6,
     "flow logs": 1,
-    "instances": 1,
     "tasks": 4,
     "keys": 1,
 }
