@@ -55,7 +55,8 @@ class Application:
 
     def _ask_moto(self, call: Call) -> Wire:
         if call.body:
-            call.environ["wsgi.input"] = io.BytesIO(call.body)
+            # a rule may have changed the body
+            call.environ |= {"wsgi.input": io.BytesIO(call.body), "CONTENT_LENGTH": str(len(call.body))}
         try:
             blocks, line, headers = run_wsgi_app(self._moto, call.environ, buffered=True)
         except NotImplementedError:

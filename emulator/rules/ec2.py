@@ -12,7 +12,6 @@ def nat_gateways_are_natgateway(call: Call, proceed: Proceed) -> Answer:
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html
     """
     call.body = call.body.replace(b"=natgateway", b"=nat-gateway")
-    call.environ["CONTENT_LENGTH"] = str(len(call.body))
     answer = proceed()
     for tag in answer.get("Tags", []):
         if tag.get("ResourceType") == "nat-gateway":

@@ -7,6 +7,29 @@ from moto.elbv2.models import elbv2_backends
 from emulator.rules import Answer, AwsError, Call, Proceed, rule
 from emulator.wire import ACCOUNT
 
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
+ATTRIBUTES = {
+    "access_logs.s3.bucket": "",
+    "access_logs.s3.enabled": "false",
+    "access_logs.s3.prefix": "",
+    "client_keep_alive.seconds": "3600",
+    "connection_logs.s3.bucket": "",
+    "connection_logs.s3.enabled": "false",
+    "connection_logs.s3.prefix": "",
+    "deletion_protection.enabled": "false",
+    "idle_timeout.timeout_seconds": "60",
+    "load_balancing.cross_zone.enabled": "true",
+    "routing.http.desync_mitigation_mode": "defensive",
+    "routing.http.drop_invalid_header_fields.enabled": "false",
+    "routing.http.preserve_host_header.enabled": "false",
+    "routing.http.x_amzn_tls_version_and_cipher_suite.enabled": "false",
+    "routing.http.xff_client_port.enabled": "false",
+    "routing.http.xff_header_processing.mode": "append",
+    "routing.http2.enabled": "true",
+    "waf.fail_open.enabled": "false",
+    "zonal_shift.config.enabled": "false",
+}
+
 
 @rule("elbv2", "CreateLoadBalancer")
 def loopback_name(call: Call, proceed: Proceed) -> Answer:
@@ -33,6 +56,18 @@ def deletion_protection(call: Call, proceed: Proceed) -> Answer:
         raise AwsError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
     answer = proceed()
     call.state.balancers.sync()
+    return answer
+
+
+@rule("elbv2", "DescribeLoadBalancerAttributes")
+def attributes_have_defaults(call: Call, proceed: Proceed) -> Answer:
+    """AWS gives every attribute of an Application Load Balancer, with its default; moto only some, until they are set.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#load-balancer-attributes
+    """
+    answer = proceed()
+    known = {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
+    answer["Attributes"] = [{"Key": key, "Value": value} for key, value in (ATTRIBUTES | known).items()]
     return answer
 
 

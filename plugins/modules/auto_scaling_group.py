@@ -97,7 +97,6 @@ auto_scaling_group:
       sample: arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:uuid:autoScalingGroupName/demo-instances
 """
 
-import time
 from typing import Any
 
 try:
@@ -106,18 +105,20 @@ except ImportError:
     pass  # AnsibleAWSModule says that boto3 is missing
 
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
-from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_message
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
-from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, selected
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    StateError,
+    client,
+    differences,
+    patiently,
+    selected,
+    wait_for,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
 # A new instance profile, named by the launch template, is "invalid" for some seconds.
 PROFILE_SECONDS = 60
-
-
-class GroupError(Exception):
-    """What the module cannot do, in words for the person who runs it."""
 
 
 def describe(autoscaling: Any, name: str) -> dict[str, Any] | None:
@@ -147,15 +148,8 @@ def tag_items(name: str, tags: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def create(autoscaling: Any, name: str, settings: dict[str, Any], tags: dict[str, str]) -> None:
-    deadline = time.monotonic() + PROFILE_SECONDS
-    while True:
-        try:
-            autoscaling.create_auto_scaling_group(AutoScalingGroupName=name, Tags=tag_items(name, tags), **settings, aws_retry=True)
-            return
-        except is_boto3_error_message("Invalid IAM Instance Profile"):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(5)
+    request = {"AutoScalingGroupName": name, "Tags": tag_items(name, tags), **settings}
+    patiently(lambda: autoscaling.create_auto_scaling_group(**request, aws_retry=True), ["Invalid IAM Instance Profile"], PROFILE_SECONDS)
 
 
 def change_tags(autoscaling: Any, name: str, change: TagChange) -> None:
@@ -174,7 +168,7 @@ def ensure_present(autoscaling: Any, params: dict[str, Any], check_mode: bool) -
             current = describe(autoscaling, name)
         return {"changed": True, "auto_scaling_group": public(current or settings), "diff": {"before": {}, "after": {"name": name, **settings, "tags": tags or {}}}}
     if current.get("Status"):
-        raise GroupError(f"auto-scaling group {name} is being deleted ({current['Status']}); run again when it is gone")
+        raise StateError(f"auto-scaling group {name} is being deleted ({current['Status']}); run again when it is gone")
 
     before = comparable(current)
     change = differences(settings, before)
@@ -202,11 +196,8 @@ def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) ->
             # ForceDelete terminates protected instances too, but the group must not start others meanwhile
             autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0, NewInstancesProtectedFromScaleIn=False, aws_retry=True)
             autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True)
-        deadline = time.monotonic() + params["wait_timeout"]
-        while describe(autoscaling, name) is not None:
-            if time.monotonic() > deadline:
-                raise GroupError(f"auto-scaling group {name} is still there {params['wait_timeout']} s after its deletion was asked for")
-            time.sleep(5)
+        removal = f"the removal of auto-scaling group {name}"
+        wait_for(lambda: describe(autoscaling, name), lambda group: group is None, params["wait_timeout"], removal)
     return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
 
 
@@ -243,7 +234,7 @@ def main() -> None:
     ensure = ensure_present if module.params["state"] == "present" else ensure_absent
     try:
         result = ensure(client(module, "autoscaling"), module.params, module.check_mode)
-    except GroupError as error:
+    except StateError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Unable to manage the auto-scaling group {module.params['name']}")

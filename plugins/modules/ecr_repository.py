@@ -97,12 +97,8 @@ from ansible.module_utils.common.dict_transformations import camel_dict_to_snake
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
-from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, selected
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, differences, selected
 from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
-
-
-class RepositoryError(Exception):
-    """What the module cannot do, in words for the person who runs it."""
 
 
 def describe(ecr: Any, name: str) -> dict[str, Any] | None:
@@ -179,7 +175,7 @@ def ensure_absent(ecr: Any, params: dict[str, Any], check_mode: bool) -> dict[st
         try:
             ecr.delete_repository(repositoryName=name, force=params["force"], aws_retry=True)
         except is_boto3_error_code("RepositoryNotEmptyException"):
-            raise RepositoryError(f"repository {name} still holds images; give force: true to delete them too") from None
+            raise StateError(f"repository {name} still holds images; give force: true to delete them too") from None
     return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
 
 
@@ -206,7 +202,7 @@ def main() -> None:
     ensure = ensure_present if module.params["state"] == "present" else ensure_absent
     try:
         result = ensure(client(module, "ecr"), module.params, module.check_mode)
-    except RepositoryError as error:
+    except StateError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Unable to manage the repository {module.params['name']}")

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from service_stack import Emulator, Stack, make_stack
-
-ROOT = Path(__file__).parent.parent.parent
+from support import ROOT
 
 # It ends at once on SIGTERM: if no request is cut, then because none was under way any more.
 PAGE_SERVER = '''
