@@ -23,6 +23,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 # Facts that the roles export: variables with a role's name in front that nobody has to know about beforehand.
 FACTS = {
     "alarms_names",
+    "alarms_of_deployments",
     "balancer_internal",
     "balancer_public",
     "balancer_security_group_ids",

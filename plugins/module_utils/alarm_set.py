@@ -24,43 +24,22 @@ from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChang
 
 OWNER_TAG = "threetier:alarm-set"
 
-# Our words for the API's. All others are the API's in snake_case.
-COMMON_FIELDS = {
-    "name": "AlarmName",
-    "description": "AlarmDescription",
-    "actions_enabled": "ActionsEnabled",
-    "alarm_actions": "AlarmActions",
-    "ok_actions": "OKActions",
-    "insufficient_data_actions": "InsufficientDataActions",
-}
+# Our words for the API's where they are not its own in snake_case.
+OUR_WORDS = {"AlarmName": "name", "AlarmDescription": "description"}
+
+# The fields that belong to one way of saying what an alarm watches. All that a kind of alarm has, botocore's model of CloudWatch tells.
 SINGLE_METRIC_FIELDS = {
-    "metric_name": "MetricName",
-    "namespace": "Namespace",
-    "dimensions": "Dimensions",
-    "statistic": "Statistic",
-    "extended_statistic": "ExtendedStatistic",
-    "period": "Period",
-    "unit": "Unit",
-    "evaluate_low_sample_count_percentile": "EvaluateLowSampleCountPercentile",
+    "metric_name",
+    "namespace",
+    "dimensions",
+    "statistic",
+    "extended_statistic",
+    "period",
+    "unit",
+    "evaluate_low_sample_count_percentile",
 }
-METRIC_FIELDS = {
-    **COMMON_FIELDS,
-    **SINGLE_METRIC_FIELDS,
-    "metrics": "Metrics",
-    "evaluation_periods": "EvaluationPeriods",
-    "datapoints_to_alarm": "DatapointsToAlarm",
-    "threshold": "Threshold",
-    "threshold_metric_id": "ThresholdMetricId",
-    "comparison_operator": "ComparisonOperator",
-    "treat_missing_data": "TreatMissingData",
-}
-COMPOSITE_FIELDS = {
-    **COMMON_FIELDS,
-    "alarm_rule": "AlarmRule",
-    "actions_suppressor": "ActionsSuppressor",
-    "actions_suppressor_wait_period": "ActionsSuppressorWaitPeriod",
-    "actions_suppressor_extension_period": "ActionsSuppressorExtensionPeriod",
-}
+THRESHOLD_FIELDS = {"evaluation_periods", "datapoints_to_alarm", "threshold", "threshold_metric_id", "comparison_operator", "evaluation_window"}
+PROMQL_FIELDS = {"evaluation_criteria", "evaluation_interval"}
 
 # A default gives way where the alarm itself has the other of the pair.
 ALTERNATIVES = {
@@ -70,15 +49,28 @@ ALTERNATIVES = {
     "threshold_metric_id": "threshold",
 }
 # What AWS takes for a field that is not given, and may or may not answer with.
-AWS_DEFAULTS = {"actions_enabled": True, "treat_missing_data": "missing", "evaluate_low_sample_count_percentile": "evaluate"}
+AWS_DEFAULTS = {
+    "actions_enabled": True,
+    "treat_missing_data": "missing",
+    "evaluate_low_sample_count_percentile": "evaluate",
+    "evaluation_window": {"sliding_window": {}},
+}
+# The same inside a field, by the API's name of the structure.
+AWS_NESTED_DEFAULTS = {
+    "WallClockWindow": {"timezone": "UTC"},
+    "WarmUpConfiguration": {"only_start_evaluating_after_warm_up_period_ends": False},
+    "PromQLCriteria": {"pending_period": 0, "recovery_period": 0},
+}
 
 # What AWS demands and botocore's model does not say.
 CHOICES = {
     "treat_missing_data": ("breaching", "notBreaching", "ignore", "missing"),
     "evaluate_low_sample_count_percentile": ("evaluate", "ignore"),
 }
+STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 BAND_OPERATORS = ("LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold")
 EXTENDED_STATISTIC = re.compile(r"(p|tm|tc|ts|wm)(\d{1,2}(\.\d{1,10})?|100)|(PR|TM|TC|TS|WM)\([^:()]*:[^:()]*\)|IQM")
+FIELD = re.compile(r"\w+")  # that a problem begins with
 METRIC_ID = re.compile(r"[a-z][A-Za-z0-9_]*")
 ALARM_IN_RULE = re.compile(r"""(?:ALARM|OK|INSUFFICIENT_DATA)\s*\(\s*(?:"([^"]*)"|'([^']*)'|([^"')]*?))\s*\)""")
 HOUR, DAY, WEEK = 3600, 86400, 604800
@@ -96,12 +88,14 @@ class Alarm:
     is_composite: bool
     settings: Mapping[str, Any]
     request: Mapping[str, Any] = field(default_factory=dict)
-    arn: str | None = None
+    arn: str = ""
+    state: str | None = None
 
     @property
-    def names_in_rule(self) -> set[str]:
-        """The alarms that a composite alarm's rule looks at."""
-        return {alarm_name("".join(groups)) for groups in ALARM_IN_RULE.findall(self.settings.get("alarm_rule", ""))}
+    def looks_at(self) -> set[str]:
+        """The alarms of a composite alarm's rule, and the one that suppresses its actions."""
+        in_rule = {alarm_name("".join(groups)) for groups in ALARM_IN_RULE.findall(self.settings.get("alarm_rule", ""))}
+        return in_rule | ({self.settings["actions_suppressor"]} if "actions_suppressor" in self.settings else set())
 
 
 def alarm_name(name_or_arn: str) -> str:
@@ -112,24 +106,27 @@ def alarm_name(name_or_arn: str) -> str:
 # --- What the user wrote ---
 
 
-def wanted_alarms(alarms: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], model: Any) -> list[Alarm]:
+def wanted_alarms(alarms: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], model: Any, name_prefix: str = "") -> list[Alarm]:
     """The wanted alarms, the defaults merged under each. All that is wrong with any of them is said in one AlarmSetError.
 
-    C(model) is botocore's service model of CloudWatch, which knows every field's type, length, range and choices.
+    C(model) is botocore's service model of CloudWatch, which knows every field, its type, length, range and choices.
     """
-    problems = [f"defaults: {key}: no such field" for key in defaults if key not in {**METRIC_FIELDS, **COMPOSITE_FIELDS}]
+    known = fields_of(False, model) | fields_of(True, model)
+    problems = [f"defaults: {key}: no alarm has such a field; there are {', '.join(known)}" for key in defaults if key not in known]
     wanted: dict[str, Alarm] = {}
     for number, written in enumerate(alarms):
         is_composite = written.get("alarm_rule") is not None
         found: list[str] = []
-        request = to_request(with_defaults(written, defaults, is_composite), is_composite, model, found)
+        alarm = with_defaults(written, defaults, fields_of(is_composite, model))
+        request = to_request(alarm, is_composite, model, found)
         name = request.get("AlarmName")
-        if not found:
-            found += composite_problems(request) if is_composite else metric_problems(request)
+        found += problems_between_fields(request, is_composite, bad={FIELD.match(problem)[0] for problem in found})
+        if name and not str(name).startswith(name_prefix):
+            found.append(f"name: must begin with the name_prefix {name_prefix!r}")
         if name in wanted:
             found.append("name: another alarm of the set has the same")
         elif name:
-            wanted[name] = Alarm(name, is_composite, settings_of(request, is_composite), request)
+            wanted[name] = Alarm(name, is_composite, settings_of(request, is_composite, model), request)
         problems += [f"{name or f'alarms[{number}]'}: {problem}" for problem in found]
     try:
         in_order_of_rules(wanted.values())
@@ -141,24 +138,29 @@ def wanted_alarms(alarms: Iterable[Mapping[str, Any]], defaults: Mapping[str, An
     return list(wanted.values())
 
 
-def with_defaults(alarm: Mapping[str, Any], defaults: Mapping[str, Any], is_composite: bool) -> dict[str, Any]:
-    """The alarm with the defaults that its kind has. A field that the alarm sets to null has no default."""
-    fields = fields_of(is_composite)
+def with_defaults(alarm: Mapping[str, Any], defaults: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """The alarm with the defaults that its kind, of the C(fields), has. A field that the alarm sets to null has no default."""
+    strange = {key for key in defaults if key not in fields}
+    if "metrics" in alarm:
+        strange |= SINGLE_METRIC_FIELDS
+    if "evaluation_criteria" in alarm:
+        strange |= {*SINGLE_METRIC_FIELDS, *THRESHOLD_FIELDS, "metrics"}
     merged = dict(alarm)
     for key, value in defaults.items():
-        is_about_another_kind = key not in fields or (key in SINGLE_METRIC_FIELDS and "metrics" in alarm)
-        if key not in alarm and ALTERNATIVES.get(key) not in alarm and not is_about_another_kind:
+        if key not in alarm and ALTERNATIVES.get(key) not in alarm and key not in strange:
             merged[key] = value
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def fields_of(is_composite: bool) -> dict[str, str]:
-    return COMPOSITE_FIELDS if is_composite else METRIC_FIELDS
+def fields_of(is_composite: bool, model: Any) -> dict[str, str]:
+    """The API's name of each field of a kind of alarm, by ours."""
+    members = model.operation_model("PutCompositeAlarm" if is_composite else "PutMetricAlarm").input_shape.members
+    return {OUR_WORDS.get(member, xform_name(member)): member for member in members if member != "Tags"}
 
 
 def to_request(alarm: Mapping[str, Any], is_composite: bool, model: Any, problems: list[str]) -> dict[str, Any]:
     """The alarm as AWS takes it; what cannot be is added to C(problems)."""
-    fields = fields_of(is_composite)
+    fields = fields_of(is_composite, model)
     members = model.operation_model("PutCompositeAlarm" if is_composite else "PutMetricAlarm").input_shape.members
     if "name" not in alarm:
         problems.append("name: is missing")
@@ -229,24 +231,43 @@ def check_size(shape: Any, size: float, unit: str, where: str, problems: list[st
         problems.append(f"{where}: must be at most {most} {unit}".rstrip() + f", not {size}")
 
 
-def metric_problems(request: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a metric alarm beyond its single fields. AWS says one such thing at a time, and only when it is asked."""
-    problems: list[str] = []
-    is_math = "Metrics" in request
-    if is_math and "MetricName" in request:
-        problems.append("metric_name: cannot be given with metrics")
-    if not is_math and "MetricName" not in request:
-        problems.append("metric_name: is missing; give it, or metrics, or alarm_rule")
-    for key, member in SINGLE_METRIC_FIELDS.items():
-        if is_math and member in request and key != "metric_name" and key != "evaluate_low_sample_count_percentile":
-            problems.append(f"{key}: cannot be given with metrics; each of these has its own")
-    required = ["comparison_operator", "evaluation_periods"] + ([] if is_math else ["namespace", "period"])
-    problems += [f"{key}: is missing" for key in required if METRIC_FIELDS[key] not in request]
-    problems += math_problems(request) if is_math else single_metric_problems(request)
+def problems_between_fields(request: Mapping[str, Any], is_composite: bool, bad: set[str]) -> list[str]:
+    """What is wrong with an alarm beyond its single fields, those that are C(bad) left out of it."""
+    given = {OUR_WORDS.get(member, xform_name(member)): member for member in request}
+    good = {member: request[member] for key, member in given.items() if key not in bad}
+    if is_composite:
+        found = composite_problems(good)
+    elif "metrics" in bad:
+        found = []
+    else:
+        found = metric_problems(good, set(given))
+    return [problem for problem in found if not bad & {FIELD.match(problem)[0], ALTERNATIVES.get(FIELD.match(problem)[0])}]
+
+
+def metric_problems(request: Mapping[str, Any], given: set[str]) -> list[str]:
+    """What is wrong between the fields of a metric alarm. AWS says one such thing at a time, and only when it is asked."""
+    ways = [way for way in ("metric_name", "metrics", "evaluation_criteria") if way in given]
+    if len(ways) != 1:
+        said = f"cannot be given with {ways[1]}" if ways else "is missing"
+        return [f"{[*ways, 'metric_name'][0]}: {said}; an alarm has one of metric_name, metrics, evaluation_criteria and alarm_rule"]
+    if ways == ["evaluation_criteria"]:
+        strange, required = SINGLE_METRIC_FIELDS | THRESHOLD_FIELDS, ["evaluation_interval"]
+    elif ways == ["metrics"]:
+        # the percentile may be that of one of the metrics
+        strange = (SINGLE_METRIC_FIELDS | PROMQL_FIELDS) - {"evaluate_low_sample_count_percentile"}
+        required = ["comparison_operator", "evaluation_periods"]
+    else:
+        strange, required = PROMQL_FIELDS, ["comparison_operator", "evaluation_periods", "namespace", "period"]
+    problems = [f"{key}: cannot be given with {ways[0]}" for key in sorted(given & strange)]
+    problems += [f"{key}: is missing; {ways[0]} needs it" for key in required if key not in given]
+    if ways == ["evaluation_criteria"]:
+        return problems + period_problems("evaluation_interval", request.get("EvaluationInterval"))
+    problems += math_problems(request) if ways == ["metrics"] else single_metric_problems(request)
     problems += band_problems(request)
-    if request.get("DatapointsToAlarm", 1) > request.get("EvaluationPeriods", 1):
-        problems.append(f"datapoints_to_alarm: must be at most evaluation_periods, {request['EvaluationPeriods']}")
-    period, periods = request.get("Period", 1), request.get("EvaluationPeriods", 1)
+    periods = request.get("EvaluationPeriods", 1)
+    if request.get("DatapointsToAlarm", 1) > periods:
+        problems.append(f"datapoints_to_alarm: must be at most evaluation_periods, {periods}")
+    period = max([request.get("Period", 1), *(query.get("MetricStat", query).get("Period", 1) for query in request.get("Metrics", []))])
     longest = WEEK if period >= HOUR else DAY
     if period * periods > longest:
         problems.append(f"evaluation_periods: times period ({period} s) must be at most {longest} s, not {period * periods}")
@@ -270,15 +291,17 @@ def math_problems(request: Mapping[str, Any]) -> list[str]:
     queries = request["Metrics"]
     ids = [query["Id"] for query in queries]
     for number, query in enumerate(queries):
-        where = f"metrics[{number}]"
+        where, metric = f"metrics[{number}]", query.get("MetricStat", {})
         if not METRIC_ID.fullmatch(query["Id"]):
             problems.append(f"{where}.id: must begin with a lower-case letter and hold letters, digits and _ only, not {query['Id']!r}")
         if ids.count(query["Id"]) > 1:
             problems.append(f"{where}.id: {query['Id']!r} is given twice")
-        if ("Expression" in query) == ("MetricStat" in query):
+        if ("Expression" in query) == bool(metric):
             problems.append(f"{where}: give exactly one of expression and metric_stat")
+        if metric and metric["Stat"] not in STATISTICS and not EXTENDED_STATISTIC.fullmatch(metric["Stat"]):
+            problems.append(f"{where}.metric_stat.stat: must be one of {', '.join(STATISTICS)}, or like p99, not {metric['Stat']!r}")
         problems += period_problems(f"{where}.period", query.get("Period"))
-        problems += period_problems(f"{where}.metric_stat.period", query.get("MetricStat", {}).get("Period"))
+        problems += period_problems(f"{where}.metric_stat.period", metric.get("Period"))
     returned = [query["Id"] for query in queries if query.get("ReturnData", True) and query["Id"] != request.get("ThresholdMetricId")]
     if len(returned) != 1:
         problems.append(
@@ -308,28 +331,36 @@ def period_problems(where: str, period: int | None) -> list[str]:
 
 
 def composite_problems(request: Mapping[str, Any]) -> list[str]:
-    periods = ("actions_suppressor_wait_period", "actions_suppressor_extension_period")
+    periods = {"ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod"}
     if "ActionsSuppressor" in request:
-        return [f"{key}: is missing; actions_suppressor needs it" for key in periods if COMPOSITE_FIELDS[key] not in request]
-    return [f"{key}: only goes with actions_suppressor" for key in periods if COMPOSITE_FIELDS[key] in request]
+        return [f"{xform_name(member)}: is missing; actions_suppressor needs it" for member in sorted(periods - request.keys())]
+    return [f"{xform_name(member)}: only goes with actions_suppressor" for member in sorted(periods & request.keys())]
 
 
 # --- What can be compared and shown ---
 
 
-def described_alarm(description: Mapping[str, Any], is_composite: bool) -> Alarm:
+def described_alarm(description: Mapping[str, Any], is_composite: bool, model: Any) -> Alarm:
     """An alarm of DescribeAlarms' answer."""
-    return Alarm(description["AlarmName"], is_composite, settings_of(description, is_composite), arn=description["AlarmArn"])
+    arn = description["AlarmArn"]
+    settings = without_account(settings_of(description, is_composite, model), arn)
+    return Alarm(description["AlarmName"], is_composite, settings, arn=arn, state=description.get("StateValue"))
 
 
-def settings_of(api: Mapping[str, Any], is_composite: bool) -> dict[str, Any]:
+def settings_of(api: Mapping[str, Any], is_composite: bool, model: Any) -> dict[str, Any]:
     """The settings in a request or a description, in our words and one form; what is empty, or AWS's default, is left out."""
-    settings = {
-        key: in_our_words(member, api[member]) for key, member in fields_of(is_composite).items() if api.get(member) not in (None, "", [])
-    }
+    fields = fields_of(is_composite, model)
+    settings = {key: in_our_words(member, api[member]) for key, member in fields.items() if api.get(member) not in (None, "", [])}
     if settings.get("datapoints_to_alarm") == settings.get("evaluation_periods"):
         settings.pop("datapoints_to_alarm", None)
     return {key: value for key, value in settings.items() if key != "name" and value != AWS_DEFAULTS.get(key)}
+
+
+def without_account(settings: Mapping[str, Any], arn: str) -> dict[str, Any]:
+    """The settings without the account of the alarm's C(arn), which AWS takes, and may add, where a metric names none."""
+    own = ("account_id", arn.split(":")[4])
+    metrics = {key: dict(item for item in query.items() if item != own) for key, query in settings.get("metrics", {}).items()}
+    return {**settings, "metrics": metrics} if metrics else dict(settings)
 
 
 def in_our_words(member: str, value: Any) -> Any:
@@ -344,10 +375,19 @@ def in_our_words(member: str, value: Any) -> Any:
     if member == "ActionsSuppressor":
         return alarm_name(value)
     if isinstance(value, Mapping):
-        return {xform_name(key): in_our_words(key, item) for key, item in value.items() if item not in (None, "", [])}
+        given = {xform_name(key): in_our_words(key, item) for key, item in value.items() if item not in (None, "", [])}
+        return AWS_NESTED_DEFAULTS.get(member, {}) | given
     if isinstance(value, list):
         return sorted(set(value))  # actions: AWS runs all of them, in no order
     return value
+
+
+def as_written(alarm: Alarm) -> dict[str, Any]:
+    """The alarm as a user would write it: what C(wanted_alarms) takes."""
+    settings = dict(alarm.settings)
+    if "metrics" in settings:
+        settings["metrics"] = [{"id": metric_id, **query} for metric_id, query in settings["metrics"].items()]
+    return {"name": alarm.name, **settings}
 
 
 # --- What has to happen ---
@@ -355,11 +395,7 @@ def in_our_words(member: str, value: Any) -> Any:
 
 @dataclass
 class Plan:
-    """What has to happen to the alarms.
-
-    AWS turns no metric alarm into a composite one, nor back: the old one is replaced, which is to say that it goes before the one
-    of the same name is added.
-    """
+    """What has to happen to the alarms. Those that are C(replaced) go before those of the same name, which are C(added)."""
 
     replaced: list[Alarm] = field(default_factory=list)
     added: list[Alarm] = field(default_factory=list)
@@ -399,21 +435,21 @@ def make_plan(
     """The way from the C(current) alarms, with the tags C(tags_of) them, to the C(wanted) ones; deletes only what the set owns."""
     plan, foreign = Plan(), []
     wanted_by_name = {alarm.name: alarm for alarm in wanted}
+    replaced = replaced_names(wanted_by_name, current)
     for name, alarm in wanted_by_name.items():
         if name not in current:
             plan.added.append(alarm)
             continue
-        owner = tags_of[name].get(OWNER_TAG)
+        found, owner = current[name], tags_of[name].get(OWNER_TAG)
         if owner != set_name and not adopt:
             foreign.append(f"{name}: exists and belongs to {f'the alarm set {owner}' if owner else 'no alarm set'}")
             continue
-        if current[name].is_composite != alarm.is_composite:
-            plan.replaced.append(current[name])
+        if name in replaced:
+            plan.replaced.append(found)
             plan.added.append(alarm)
             continue
+        goal = replace(alarm, settings=without_account(alarm.settings, found.arn))
         tags = set_tag_change(tags_of[name], set_name, wanted_tags, purge_tags)
-        account = (current[name].arn or "").split(":")[4]
-        found, goal = (replace(each, settings=without_account(each.settings, account)) for each in (current[name], alarm))
         if found.settings != goal.settings:
             plan.changed.append((found, goal))
         if tags:
@@ -432,17 +468,20 @@ def set_tag_change(current: Mapping[str, str], set_name: str, wanted_tags: Mappi
     return tag_change(current, {**(wanted_tags or {}), OWNER_TAG: set_name}, purge_tags and wanted_tags is not None)
 
 
-def without_account(settings: Mapping[str, Any], account: str) -> dict[str, Any]:
-    """The settings without the alarm's own account, which AWS takes, and may add, where a metric names none."""
-    metrics = {
-        metric_id: {key: value for key, value in query.items() if (key, value) != ("account_id", account)}
-        for metric_id, query in settings.get("metrics", {}).items()
-    }
-    return {**settings, "metrics": metrics} if metrics else dict(settings)
+def replaced_names(wanted: Mapping[str, Alarm], current: Mapping[str, Alarm]) -> set[str]:
+    """The alarms that must go before those of the same name can be made.
+
+    AWS turns no metric alarm into a composite one, nor back; and it deletes none that a composite alarm looks at, so that must go, too.
+    """
+    both = wanted.keys() & current.keys()
+    names = {name for name in both if wanted[name].is_composite != current[name].is_composite}
+    while parents := {name for name in both - names if current[name].looks_at & names}:
+        names |= parents
+    return names
 
 
 def in_order_of_rules(alarms: Iterable[Alarm]) -> list[Alarm]:
-    """The alarms, each after those that its rule looks at."""
+    """The alarms, each after those that it looks at."""
     by_name = {alarm.name: alarm for alarm in alarms}
-    graph = {alarm.name: sorted(alarm.names_in_rule & by_name.keys()) for alarm in by_name.values()}
+    graph = {alarm.name: sorted(alarm.looks_at & by_name.keys()) for alarm in by_name.values()}
     return [by_name[name] for name in TopologicalSorter(graph).static_order()]

@@ -21,6 +21,7 @@ Variables = Mapping[str, Any]
 # "Load balancer names: 32 characters"; the longest name that is made from the stack's is STACK-internal.
 STACK_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,21}[a-z0-9])?")
 REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-\d{1,2}")
+SUBSCRIBER = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https://\S+|arn:[\w-]+:lambda:[\w-]+:\d{12}:function:\S+")
 IAM_NAME = re.compile(r"[\w+=,.@-]{1,32}", re.ASCII)
 
 # An Application Load Balancer needs subnets of at least /27, and a stack's subnets are a sixteenth of the VPC each.
@@ -149,9 +150,9 @@ def seeds(v: Variables) -> Iterator[str]:
 
 
 def people(v: Variables) -> Iterator[str]:
-    for address in v.get("alarms_emails") or []:
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address):
-            yield f"alarms_emails holds '{address}', which is no e-mail address"
+    for subscriber in v.get("alarms_subscribers") or []:
+        if not SUBSCRIBER.fullmatch(subscriber):
+            yield f"alarms_subscribers holds '{subscriber}', which is no e-mail address, https URL or ARN of a Lambda function"
     reviewers = v.get("reviewers_users") or []
     for reviewer in reviewers:
         if not IAM_NAME.fullmatch(reviewer.get("name") or ""):

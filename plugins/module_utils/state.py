@@ -25,16 +25,15 @@ class StateError(Exception):
     """What a module cannot do, in words for the person who runs it."""
 
 
-def client(module: Any, service: str) -> Any:
-    """A boto3 client of the module's account and region.
+def client(module: Any, service: str, **config: Any) -> Any:
+    """A boto3 client of the module's account and region; C(config) as botocore's Config takes it.
 
     Calls that pass C(aws_retry=True) are repeated with jittered back-off when AWS throttles or errs on its side.
     """
     # The codes that the newer, JSON-speaking services use and AWSRetry does not know.
-    codes = ["ThrottlingException", "ConcurrentUpdateException"]
-    return module.client(
-        service, retry_decorator=AWSRetry.jittered_backoff(retries=8, delay=2, max_delay=30, catch_extra_error_codes=codes)
-    )
+    codes = ["ThrottlingException", "ConcurrentUpdateException", "ConcurrentModificationException"]
+    decorator = AWSRetry.jittered_backoff(retries=8, delay=2, max_delay=30, catch_extra_error_codes=codes)
+    return module.client(service, retry_decorator=decorator, config=config)
 
 
 def patiently(call: Callable[[], Any], refusals: Iterable[str], seconds: float | None = None) -> Any:

@@ -10,8 +10,9 @@ version_added: 0.1.0
 short_description: Manage a set of CloudWatch alarms as one wanted state
 description:
   - Creates, changes and deletes the alarms of a set, so that AWS holds those that are listed and no others of the set.
-  - All mistakes in the list are reported at once, before anything is written. Only alarms that differ are written. Where AWS refuses
-    one, the others are still made, and the module fails with the names of those that were not.
+  - All mistakes in the list are reported at once, before anything is written. Only alarms that differ are written, and what AWS throttles
+    is repeated. Where AWS refuses an alarm, the others are still made, and the module fails with the names of those that were not; the next
+    run finishes the job.
   - M(amazon.aws.cloudwatch_metric_alarm) reports alarms on several metrics, and reordered dimensions, as changed on every run; it has no
     tags, C(actions_enabled), composite alarms, anomaly bands or retries, and takes two calls an alarm.
 author:
@@ -23,6 +24,12 @@ options:
       - The set's alarms carry it in the tag C(threetier:alarm-set), and the module deletes no alarm that does not.
     type: str
     required: true
+  name_prefix:
+    description:
+      - Beginning of the names of all alarms of the set, such as V(demo-). Listed alarms whose names begin otherwise are an error.
+      - With it, alarms of the set are found by their names, too. Without it they are found by their tags alone, and AWS takes some seconds
+        to index these, so that an alarm that was made a moment ago, and is not listed any more, is found by the next run only.
+    type: str
   state:
     description: Whether the set's alarms should exist. V(absent) deletes all alarms of the set.
     type: str
@@ -30,20 +37,23 @@ options:
     default: present
   alarms:
     description:
-      - The alarms; required with O(state=present). With V(absent), alarms made a moment ago are surely found when they are listed.
-      - Every alarm has a C(name), and may have a C(description), C(actions_enabled), and the lists C(alarm_actions), C(ok_actions) and
-        C(insufficient_data_actions) of ARNs.
+      - The alarms; required with O(state=present). With O(state=absent) only their names count, and they are surely found when they are listed.
+      - Every alarm has a C(name), and may have a C(description), C(actions_enabled), C(action_configuration), and the lists C(alarm_actions),
+        C(ok_actions) and C(insufficient_data_actions) of up to five ARNs.
       - An alarm on one metric has a C(metric_name), C(namespace), C(dimensions) (a dictionary), C(period), C(unit), and a C(statistic) or
-        an C(extended_statistic), with which C(evaluate_low_sample_count_percentile) goes.
+        an C(extended_statistic) such as V(p99), with which C(evaluate_low_sample_count_percentile) goes.
       - An alarm on several metrics has C(metrics), a list of dictionaries with C(id), C(expression) or C(metric_stat) (a dictionary of
         C(metric), C(period), C(stat) and C(unit)), C(label), C(period), C(return_data) and C(account_id).
-      - Both have C(comparison_operator), C(evaluation_periods), C(datapoints_to_alarm), C(treat_missing_data), and a C(threshold) or, for
+      - Both have C(comparison_operator), C(evaluation_periods), C(datapoints_to_alarm), C(evaluation_window), and a C(threshold) or, for
         an anomaly band, the C(threshold_metric_id) of one of the C(metrics).
+      - An alarm on a PromQL query has C(evaluation_criteria) and C(evaluation_interval).
+      - All three have C(treat_missing_data) and C(warm_up_configuration).
       - A composite alarm has an C(alarm_rule), which may look at alarms of the same set, and an C(actions_suppressor) with its
         C(actions_suppressor_wait_period) and C(actions_suppressor_extension_period).
-      - The fields are those of
+      - The fields are those that the installed botocore knows of
         U(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html) and
-        U(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html) in snake_case.
+        U(https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html), in snake_case.
+      - M(threetier.aws.cloudwatch_alarm_set_info) returns alarms that exist in this form.
     type: list
     elements: dict
   defaults:
@@ -78,12 +88,22 @@ attributes:
   idempotent:
     description: A second run with the same options changes nothing, in whatever order AWS holds dimensions, metrics and actions.
     support: full
+notes:
+  - AWS takes about three C(PutMetricAlarm) a second in an account and region. The module sends as fast as it is let, so that a thousand new
+    alarms take some six minutes; a thousand that are as wanted take 20 calls.
+  - It needs C(cloudwatch:DescribeAlarms), C(cloudwatch:PutMetricAlarm), C(cloudwatch:PutCompositeAlarm), C(cloudwatch:DeleteAlarms),
+    C(cloudwatch:ListTagsForResource), C(cloudwatch:TagResource), C(cloudwatch:UntagResource) and C(tag:GetResources).
+seealso:
+  - module: threetier.aws.cloudwatch_alarm_set_info
+  - module: threetier.aws.cloudwatch_dashboard
+  - module: amazon.aws.cloudwatch_metric_alarm
 """
 
 EXAMPLES = r"""
 - name: The alarms of the web tier
   threetier.aws.cloudwatch_alarm_set:
     name: demo-web
+    name_prefix: demo-web-
     defaults:
       namespace: AWS/ECS
       dimensions: {ClusterName: demo, ServiceName: demo-web}
@@ -93,23 +113,103 @@ EXAMPLES = r"""
       comparison_operator: GreaterThanThreshold
       alarm_actions: ["{{ topic_arn }}"]
     alarms:
-      - name: demo-web-cpu-utilization-high
-        description: Requests will soon wait. First response - see whether auto-scaling is at its maximum.
+      - name: demo-web-cpu-high
+        description: Requests will soon wait. First, see whether auto-scaling is at its maximum.
         metric_name: CPUUtilization
         threshold: 80
-      - name: demo-web-memory-utilization-high
-        description: Tasks will be killed. First response - look for a leak since the last deployment.
+      - name: demo-web-memory-high
+        description: Tasks will be killed. First, look for a leak since the last deployment.
         metric_name: MemoryUtilization
         threshold: 80
-      - name: demo-web-overloaded
-        description: Both at once.
-        alarm_rule: ALARM("demo-web-cpu-utilization-high") AND ALARM("demo-web-memory-utilization-high")
     tags:
       "threetier:stack": demo
 
-- name: Delete all alarms of the set
+- name: A percentile, missing data left alone, three of five minutes
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-latency
+    alarms:
+      - name: demo-latency-p99
+        namespace: AWS/ApplicationELB
+        metric_name: TargetResponseTime
+        dimensions: {LoadBalancer: "{{ balancer_dimension }}"}
+        extended_statistic: p99
+        period: 60
+        evaluation_periods: 5
+        datapoints_to_alarm: 3
+        threshold: 1.5
+        comparison_operator: GreaterThanThreshold
+        treat_missing_data: ignore
+        evaluate_low_sample_count_percentile: ignore
+
+- name: Metric math, the share of failed requests
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-error-rate
+    alarms:
+      - name: demo-error-rate
+        metrics:
+          - {id: rate, expression: 100 * errors / requests, label: Failed requests (%)}
+          - id: errors
+            return_data: false
+            metric_stat: {metric: "{{ metric | combine({'metric_name': 'HTTPCode_Target_5XX_Count'}) }}", period: 60, stat: Sum}
+          - id: requests
+            return_data: false
+            metric_stat: {metric: "{{ metric | combine({'metric_name': 'RequestCount'}) }}", period: 60, stat: Sum}
+        evaluation_periods: 5
+        threshold: 1
+        comparison_operator: GreaterThanThreshold
+  vars:
+    metric: {namespace: AWS/ApplicationELB, dimensions: {LoadBalancer: "{{ balancer_dimension }}"}}
+
+- name: An anomaly band, twice the usual variation
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-traffic
+    alarms:
+      - name: demo-traffic-unusual
+        metrics:
+          - id: requests
+            metric_stat:
+              metric: {namespace: AWS/ApplicationELB, metric_name: RequestCount, dimensions: {LoadBalancer: "{{ balancer_dimension }}"}}
+              period: 300
+              stat: Sum
+          - {id: band, expression: "ANOMALY_DETECTION_BAND(requests, 2)"}
+        threshold_metric_id: band
+        evaluation_periods: 3
+        comparison_operator: LessThanLowerOrGreaterThanUpperThreshold
+
+- name: A PromQL query
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-queue
+    alarms:
+      - name: demo-queue-long
+        evaluation_criteria: {prom_ql_criteria: {query: max(queue_length) > 100, pending_period: 300}}
+        evaluation_interval: 60
+
+- name: One call for a person whatever of it rings, and none while a deployment runs
+  threetier.aws.cloudwatch_alarm_set:
+    name: demo-page
+    alarms:
+      - name: demo-site-down
+        alarm_rule: ALARM("demo-web-5xx-count-high") OR ALARM("demo-web-healthy-hosts-none")
+        alarm_actions: ["{{ pager_topic_arn }}"]
+        actions_suppressor: demo-deployment-runs
+        actions_suppressor_wait_period: 60
+        actions_suppressor_extension_period: 120
+
+- name: Read the alarms that somebody made by hand, and take them over
+  threetier.aws.cloudwatch_alarm_set_info:
+    name_prefix: legacy-
+  register: legacy
+
+- name: From now on they are a set
+  threetier.aws.cloudwatch_alarm_set:
+    name: legacy
+    alarms: "{{ legacy.alarms }}"
+    adopt: true
+
+- name: Delete all alarms of a set
   threetier.aws.cloudwatch_alarm_set:
     name: demo-web
+    name_prefix: demo-web-
     state: absent
 """
 
@@ -153,64 +253,39 @@ except ImportError:
     pass  # AnsibleAWSModule says that boto3 is missing
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import (
     OWNER_TAG,
     Alarm,
     AlarmSetError,
     Plan,
-    alarm_name,
-    described_alarm,
     in_order_of_rules,
     make_plan,
     set_tag_change,
     wanted_alarms,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.state import client
+from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import (
+    WORKERS,
+    cloudwatch_client,
+    describe,
+    describe_names,
+    in_batches,
+    indexed_tags,
+    list_tags,
+    tagging_client,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
-
-BATCH_SIZE = 100  # DescribeAlarms and DeleteAlarms take no more
-WORKERS = 4  # AWS takes about three PutMetricAlarm a second; more would only be throttled
-
-
-def in_batches(names: Iterable[str]) -> list[list[str]]:
-    ordered = sorted(names)
-    return [ordered[start : start + BATCH_SIZE] for start in range(0, len(ordered), BATCH_SIZE)]
-
-
-def indexed_tags(tagging: Any, set_name: str) -> dict[str, dict[str, str]]:
-    """The tags of the set's alarms by name, as the tagging API's index has them: it lags some seconds behind the alarms."""
-    pages = tagging.get_paginator("get_resources").paginate(
-        TagFilters=[{"Key": OWNER_TAG, "Values": [set_name]}], ResourceTypeFilters=["cloudwatch:alarm"]
-    )
-    resources = pages.build_full_result()["ResourceTagMappingList"]
-    return {alarm_name(resource["ResourceARN"]): boto3_tag_list_to_ansible_dict(resource["Tags"]) for resource in resources}
-
-
-def describe(cloudwatch: Any, names: Iterable[str]) -> dict[str, Alarm]:
-    """Those of the alarms that exist, by name."""
-    found: dict[str, Alarm] = {}
-    for batch in in_batches(names):
-        pages = cloudwatch.get_paginator("describe_alarms").paginate(
-            AlarmNames=batch, AlarmTypes=["MetricAlarm", "CompositeAlarm"], PaginationConfig={"PageSize": BATCH_SIZE}
-        )
-        answer = pages.build_full_result()
-        for field, is_composite in (("MetricAlarms", False), ("CompositeAlarms", True)):
-            found |= {alarm["AlarmName"]: described_alarm(alarm, is_composite) for alarm in answer.get(field, [])}
-    return found
-
-
-def list_tags(cloudwatch: Any, arn: str) -> dict[str, str]:
-    return boto3_tag_list_to_ansible_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn, aws_retry=True)["Tags"])
 
 
 def read(cloudwatch: Any, tagging: Any, params: dict[str, Any], names: set[str]) -> tuple[dict[str, Alarm], dict[str, dict[str, str]]]:
-    """The alarms of the names and of the set, and their tags.
+    """The alarms of the names, of the prefix and of the set, and their tags.
 
     The index is believed where it says what we want. Where it does not, it may be late, and the alarm itself is asked.
     """
     index = indexed_tags(tagging, params["name"])
-    current = describe(cloudwatch, names | index.keys())
+    current = describe(cloudwatch, AlarmNamePrefix=params["name_prefix"]) if params["name_prefix"] else {}
+    rest = {name for name in names | index.keys() if not params["name_prefix"] or not name.startswith(params["name_prefix"])}
+    current |= describe_names(cloudwatch, rest)
 
     def tags_of(alarm: Alarm) -> dict[str, str]:
         tags = index.get(alarm.name)
@@ -220,6 +295,16 @@ def read(cloudwatch: Any, tagging: Any, params: dict[str, Any], names: set[str])
 
     with ThreadPoolExecutor(WORKERS) as pool:
         return current, dict(zip(current, pool.map(tags_of, current.values())))
+
+
+class Failures(dict[str, str]):
+    """What AWS answered to the writes that it refused, by alarm; the others go on."""
+
+    def collect(self, names: Iterable[str], call: Callable[[], None]) -> None:
+        try:
+            call()
+        except (BotoCoreError, ClientError) as error:
+            self.update(dict.fromkeys(names, str(error)))
 
 
 def put(cloudwatch: Any, alarm: Alarm, tags: dict[str, str] | None = None) -> None:
@@ -232,21 +317,20 @@ def delete(cloudwatch: Any, names: list[str]) -> None:
     cloudwatch.delete_alarms(AlarmNames=names, aws_retry=True)
 
 
+def delete_batch(cloudwatch: Any, names: list[str], failures: Failures) -> None:
+    """Deletes the alarms, one by one if AWS refuses them together: it deletes none of them when a composite alarm looks at one."""
+    try:
+        delete(cloudwatch, names)
+    except (BotoCoreError, ClientError):
+        for name in names:
+            failures.collect([name], lambda name=name: delete(cloudwatch, [name]))
+
+
 def set_tags(cloudwatch: Any, alarm: Alarm, tags: TagChange) -> None:
     if tags.to_set:
         cloudwatch.tag_resource(ResourceARN=alarm.arn, Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
     if tags.to_remove:
         cloudwatch.untag_resource(ResourceARN=alarm.arn, TagKeys=tags.to_remove, aws_retry=True)
-
-
-class Failures(dict[str, str]):
-    """What AWS answered to the writes that it refused, by alarm; the others go on."""
-
-    def collect(self, names: Iterable[str], call: Callable[[], None]) -> None:
-        try:
-            call()
-        except (BotoCoreError, ClientError) as error:
-            self.update(dict.fromkeys(names, str(error)))
 
 
 def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
@@ -262,7 +346,7 @@ def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
         for alarm in reversed(in_order_of_rules(alarm for alarm in alarms if alarm.is_composite)):
             failures.collect([alarm.name], lambda: delete(cloudwatch, [alarm.name]))  # AWS deletes one composite alarm a call
         for batch in in_batches(alarm.name for alarm in alarms if not alarm.is_composite):
-            failures.collect(batch, lambda: delete(cloudwatch, batch))
+            delete_batch(cloudwatch, batch, failures)
 
     def retag(alarm_and_tags: tuple[Alarm, TagChange]) -> None:
         failures.collect([alarm_and_tags[0].name], lambda: set_tags(cloudwatch, *alarm_and_tags))
@@ -279,11 +363,11 @@ def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
 
 
 def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
-    params, cloudwatch = module.params, client(module, "cloudwatch")
+    params, cloudwatch = module.params, cloudwatch_client(module)
     absent, listed = params["state"] == "absent", params["alarms"] or []
-    wanted = [] if absent else wanted_alarms(listed, params["defaults"], cloudwatch.meta.service_model)
+    wanted = [] if absent else wanted_alarms(listed, params["defaults"], cloudwatch.meta.service_model, params["name_prefix"] or "")
     names = {str(alarm["name"]) for alarm in listed if alarm.get("name")}
-    current, tags_of = read(cloudwatch, client(module, "resourcegroupstaggingapi"), params, names)
+    current, tags_of = read(cloudwatch, tagging_client(module), params, names)
     plan = make_plan(
         params["name"],
         wanted,
@@ -316,6 +400,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "alarms": {"type": "list", "elements": "dict"},
             "defaults": {"type": "dict", "default": {}},
+            "name_prefix": {"type": "str"},
             "purge": {"type": "bool", "default": True},
             "adopt": {"type": "bool", "default": False},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},

@@ -11,6 +11,8 @@ short_description: Wait until ECS services run and take requests, or say why the
 description:
   - Waits for all given services at once, until the last deployment of each is completed, as many tasks run as should, and the load balancer
     finds as many targets healthy.
+  - AWS calls the deployment of a service that watches alarms completed only after these were quiet for as long as they look back. That is
+    waited for while an older deployment is there to go back to, and not after a first deployment.
   - Fails as soon as it is clear that a service will not get there, with the reasons of the stopped tasks, the unhealthy targets and
     the last events.
   - No upstream module does this. O(community.aws.ecs_service#module:wait) only waits for a removal, and botocore's waiter
@@ -194,6 +196,11 @@ def failure(seen: Observation, expected: str | None, seconds: float, forgiven: s
     return None
 
 
+def watches_alarms(service: dict[str, Any]) -> bool:
+    """Whether a deployment goes on being IN_PROGRESS for some minutes after all is as it should be, to watch its alarms."""
+    return bool(service.get("deploymentConfiguration", {}).get("alarms", {}).get("enable"))
+
+
 def missing(seen: Observation, expected: str | None = None) -> list[str]:
     """What the service still lacks, in words; nothing once it is as it should be."""
     if not seen.active:
@@ -202,7 +209,7 @@ def missing(seen: Observation, expected: str | None = None) -> list[str]:
     lacks = []
     if expected and revision(deployment.get("taskDefinition", "")) != revision(expected):
         lacks.append(f"it does not run {revision(expected)} yet")
-    if deployment.get("rolloutState") != "COMPLETED" or len(service["deployments"]) > 1:
+    if len(service["deployments"]) > 1 or (deployment.get("rolloutState") != "COMPLETED" and not watches_alarms(service)):
         lacks.append(f"its deployment is {deployment.get('rolloutState', 'missing')}, one of {len(service['deployments'])}")
     if service["runningCount"] != service["desiredCount"]:
         lacks.append(f"{service['runningCount']} of {service['desiredCount']} tasks run")

@@ -27,7 +27,7 @@ WRONG = {
     "cluster_volume_gib": (8, ["cluster_volume_gib is 8: the ECS-optimised image needs at least 30"]),
     "balancer_health_check_path": ("healthz", ["balancer_health_check_path is 'healthz': a path begins with /"]),
     "balancer_allowed_cidrs": (["203.0.113.0/99"], ["balancer_allowed_cidrs holds '203.0.113.0/99', which is no IPv4 network"]),
-    "alarms_emails": (["nobody"], ["alarms_emails holds 'nobody', which is no e-mail address"]),
+    "alarms_subscribers": (["nobody"], ["alarms_subscribers holds 'nobody', which is no e-mail address, https URL or ARN of a Lambda function"]),
     "reviewers_users": ([{"name": "auditor", "expires": "tomorrow"}], ["reviewer 'auditor' expires 'tomorrow': give date and time in UTC"]),
     "image_builder": ("kaniko", ["value of image_builder must be one of: auto, docker, podman, none, got: kaniko"]),
 }

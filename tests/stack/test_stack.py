@@ -575,8 +575,11 @@ NINE = {
 
 
 def alarms(client: Client) -> dict[str, dict[str, Any]]:
-    pages = client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix="demo-")
-    return {alarm["AlarmName"]: alarm for page in pages for alarm in page["MetricAlarms"]}
+    """The stack's alarms of both kinds by name; of another stack's none."""
+    pages = client("cloudwatch").get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix="demo-", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    return {alarm["AlarmName"]: alarm for page in pages for kind in ("MetricAlarms", "CompositeAlarms") for alarm in page[kind]}
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -596,13 +599,75 @@ def test_a_tier_has_the_alarm(client: Client, tier: str, suffix: str) -> None:
     assert alarm["Namespace"] == ("AWS/ECS" if of == "service" else "AWS/ApplicationELB")
 
 
-def test_every_alarm_goes_to_the_topic_and_says_why_and_what_to_do_first(client: Client) -> None:
-    found = alarms(client)
-    assert len(found) > 2 * len(NINE), "the database and the internal load balancer have alarms of their own"
-    for name, alarm in found.items():
-        assert alarm["ActionsEnabled"] and alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC], name
+def test_every_alarm_says_why_and_what_to_do_first(client: Client) -> None:
+    for name, alarm in alarms(client).items():
         reason, _, response = alarm["AlarmDescription"].partition(" First: ")
         assert len(reason) > 30 and len(response) > 30, f"{name}: {alarm['AlarmDescription']}"
+
+
+def test_a_person_is_told_of_everything_and_once(client: Client) -> None:
+    found = alarms(client)
+    rules = [alarm["AlarmRule"] for alarm in found.values() if "AlarmRule" in alarm]
+    assert len(rules) == 2
+    for name, alarm in found.items():
+        is_summed_up = any(f'ALARM("{name}")' in rule for rule in rules)
+        assert alarm["ActionsEnabled"] and alarm["AlarmActions"] == alarm["OKActions"] == ([] if is_summed_up else [TOPIC]), name
+
+
+# What the reference lacks, by the namespace of the metric.
+BEYOND = {
+    "web-healthy-hosts-none": "AWS/ApplicationELB",
+    "api-healthy-hosts-none": "AWS/ApplicationELB",
+    "api-unhealthy-hosts": "AWS/ApplicationELB",
+    "api-rejected-connections": "AWS/ApplicationELB",
+    "items-read-throttled": "AWS/DynamoDB",
+    "items-write-throttled": "AWS/DynamoDB",
+    "items-system-errors": "AWS/DynamoDB",
+    "items-latency-high": "AWS/DynamoDB",
+    "instances-capacity-short": "AWS/ECS/ManagedScaling",
+    "nat-port-allocation-errors": "AWS/NATGateway",
+    "site-down": None,
+    "site-slow": None,
+}
+
+
+def test_there_are_the_nine_of_both_tiers_and_those_beyond(client: Client) -> None:
+    expected = {f"demo-{tier}-{suffix}": "AWS/" for tier in TIERS for suffix in NINE} | {f"demo-{name}": space for name, space in BEYOND.items()}
+    found = alarms(client)
+    assert found.keys() == expected.keys()
+    for name, namespace in expected.items():
+        if namespace:
+            watched = [query["MetricStat"]["Metric"] for query in found[name].get("Metrics", []) if "MetricStat" in query] or [found[name]]
+            assert all(metric["Namespace"].startswith(namespace) for metric in watched), name
+
+
+def test_alarms_on_several_things_watch_each_of_them(client: Client) -> None:
+    def dimension(alarm: str, name: str) -> set[str]:
+        metrics = [query["MetricStat"]["Metric"] for query in alarms(client)[f"demo-{alarm}"]["Metrics"] if "MetricStat" in query]
+        return {each["Value"] for metric in metrics for each in metric["Dimensions"] if each["Name"] == name}
+
+    gateways = client("ec2").describe_nat_gateways(Filters=[{"Name": "tag:threetier:stack", "Values": ["demo"]}])["NatGateways"]
+    assert dimension("nat-port-allocation-errors", "NatGatewayId") == {gateway["NatGatewayId"] for gateway in gateways}
+    for alarm in ("items-system-errors", "items-latency-high"):
+        assert dimension(alarm, "Operation") == {"GetItem", "Query", "PutItem", "DeleteItem"}
+        assert dimension(alarm, "TableName") == {"demo-items"}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_deployment_is_rolled_back_on_the_alarms_that_judge_it(client: Client, tier: str) -> None:
+    (service,) = client("ecs").describe_services(cluster="demo", services=[tier])["services"]
+    watched = service["deploymentConfiguration"]["alarms"]
+    assert watched["enable"] and watched["rollback"]
+    assert sorted(watched["alarmNames"]) == [f"demo-{tier}-{suffix}" for suffix in ("5xx-count-high", "elb-5xx-count-high", "target-response-high")]
+
+
+def test_the_dashboard_shows_every_alarm(client: Client) -> None:
+    body = json.loads(client("cloudwatch").get_dashboard(DashboardName=f"demo-{REGION}")["DashboardBody"])
+    metrics = [widget["properties"]["annotations"]["alarms"][0] for widget in body["widgets"] if widget["type"] == "metric"]
+    states = [arn for widget in body["widgets"] if widget["type"] == "alarm" for arn in widget["properties"]["alarms"]]
+    found = alarms(client)
+    assert sorted(states) == sorted(alarm["AlarmArn"] for alarm in found.values())
+    assert sorted(metrics) == sorted(alarm["AlarmArn"] for alarm in found.values() if "AlarmRule" not in alarm)
 
 
 def test_the_topic_takes_alarms_under_a_key_that_cloudwatch_may_use(client: Client) -> None:
@@ -611,12 +676,16 @@ def test_the_topic_takes_alarms_under_a_key_that_cloudwatch_may_use(client: Clie
     assert (key["KeyManager"], key["KeyState"]) == ("CUSTOMER", "Enabled")
     assert client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"]
     policy = json.loads(client("kms").get_key_policy(KeyId=key["KeyId"], PolicyName="default")["Policy"])
-    (statement,) = [each for each in policy["Statement"] if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
-    assert statement["Effect"] == "Allow"
-    assert set(statement["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey*"}
-    (statement,) = json.loads(topic["Policy"])["Statement"]
-    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert (statement["Effect"], statement["Action"].lower(), statement["Resource"]) == ("Allow", "sns:publish", TOPIC)
+    (statement,) = [each for each in policy["Statement"] if "Service" in each["Principal"]]
+    assert (statement["Effect"], set(statement["Action"])) == ("Allow", {"kms:Decrypt", "kms:GenerateDataKey*"})
+    assert statement["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    # of this account and region only, and nobody else
+    publishers = {"cloudwatch": "alarm:*", "events": "rule/*"}
+    for statement in json.loads(topic["Policy"])["Statement"]:
+        service = statement["Principal"]["Service"].removesuffix(".amazonaws.com")
+        assert statement["Condition"] == {"ArnLike": {"aws:SourceArn": f"arn:aws:{service}:{REGION}:{ACCOUNT}:{publishers.pop(service)}"}}
+        assert (statement["Effect"], statement["Action"].lower(), statement["Resource"]) == ("Allow", "sns:publish", TOPIC)
+    assert not publishers
 
 
 def test_the_people_on_call_are_subscribed(client: Client) -> None:

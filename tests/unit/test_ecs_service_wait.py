@@ -92,6 +92,15 @@ def test_waits_for_the_rollout_the_old_tasks_the_new_tasks_and_the_targets(play)
     assert result["services"] == [{"name": "web", "running": 2, "desired": 2, "healthy": 2, "seconds": 0}]
 
 
+def test_alarms_are_waited_for_only_while_there_is_a_deployment_to_go_back_to(play):
+    watches = {"deploymentConfiguration": {"alarms": {"enable": True}}}
+    baking, old = deployment("IN_PROGRESS"), deployment(status="ACTIVE", revision=1)
+    play(([service(baking, old) | watches],), ([service() | watches],))
+    play(([service(baking) | watches],))
+    with pytest.raises(ModuleFailed, match="its deployment is IN_PROGRESS"):
+        play(([service(baking)],), wait_timeout=0)
+
+
 def test_a_failed_deployment_fails_at_once_with_reason_task_target_and_event(play):
     crash = stopped("t1", container={"exitCode": 3, "reason": "OutOfMemoryError: killed"})
     moment = (

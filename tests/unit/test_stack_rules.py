@@ -28,7 +28,7 @@ GOOD = {
     "image_names": ["web", "api"],
     "image_references_given": {"web": "demo/web:1", "api": "demo/api:1"},
     "database_seed_items": [{"id": "1", "text": "first"}],
-    "alarms_emails": ["oncall@example.com"],
+    "alarms_subscribers": ["oncall@example.com"],
     "reviewers_users": [{"name": "ann", "expires": "2030-01-31T18:00:00Z"}],
 }
 
@@ -65,7 +65,7 @@ def test_a_good_stack_has_no_problems():
         ({"database_read_capacity_min": 0, "database_read_capacity_max": 5}, "database_read_capacity_min"),
         ({"image_references_given": {"web": "demo/web:1"}}, "image_references_given must name an image for each of: api"),
         ({"database_seed_items": [{"text": "no id"}]}, r"database_seed_items\[0\]"),
-        ({"alarms_emails": ["oncall"]}, "alarms_emails"),
+        ({"alarms_subscribers": ["oncall"]}, "alarms_subscribers"),
         ({"reviewers_users": [{"name": "a b", "expires": "2030-01-31T18:00:00Z"}]}, "reviewers_users"),
         ({"reviewers_users": [{"name": "ann", "expires": "2030-01-31"}]}, "reviewer 'ann' expires"),
         ({"reviewers_users": [GOOD["reviewers_users"][0]] * 2}, "2 times"),
@@ -78,7 +78,7 @@ def test_each_wrong_value_is_named(change, names):
 
 
 def test_all_problems_are_reported_at_once():
-    assert len(problems(GOOD | {"network_az_count": 9, "balancer_web_port": 1, "service_web": {"cpu": 1}, "alarms_emails": ["x", "y"]})) == 5
+    assert len(problems(GOOD | {"network_az_count": 9, "balancer_web_port": 1, "service_web": {"cpu": 1}, "alarms_subscribers": ["x", "y"]})) == 5
 
 
 @given(st.sampled_from(sorted(FARGATE_MEMORY)), st.integers(1, 130000))
