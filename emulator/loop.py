@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 
-from emulator import capacity, ecs_services, tasks
+from emulator import alarms, capacity, ecs_services, tasks
 from emulator.state import State
 
 
@@ -13,6 +13,7 @@ def turn(state: State) -> None:
     """Reconcile everything once; what fails for one thing does not keep the loop from the others."""
     _attempt(state.balancers.sync)
     _attempt(lambda: capacity.reconcile(state))
+    _attempt(lambda: alarms.evaluate(state))
     for service in list(state.services.values()):
         _attempt(lambda service=service: ecs_services.reconcile(state, service))  # type: ignore[misc]
     for task in list(state.tasks.values()):

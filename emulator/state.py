@@ -1,17 +1,19 @@
-"""What the emulator knows beside moto: services, tasks, targets and load balancers. One lock guards it all."""
+"""What the emulator knows beside moto: services, tasks, targets, load balancers, metric data. One lock guards it all."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from threading import Event, RLock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator.load_balancers import LoadBalancers
 from emulator.processes import Processes
 from emulator.targets import Targets
 
 if TYPE_CHECKING:
+    from emulator.alarms import MetricKey
     from emulator.ecs_services import Service
+    from emulator.metric_math import Datum
     from emulator.tasks import Task
 
 TURN_SECONDS = 0.1
@@ -27,6 +29,8 @@ class State:
         self.services: dict[tuple[str, str, str], Service] = {}  # by region, name of the cluster, own name
         self.tasks: dict[str, Task] = {}  # by ARN
         self.scalable_target_tags: dict[str, dict[str, str]] = {}  # by ARN
+        self.metric_data: dict[tuple[str, *MetricKey], list[Datum]] = {}  # by region and metric
+        self.alarm_history: list[tuple[str, dict[str, Any]]] = []  # region and entry, the oldest first
         self.targets = Targets(self.lock)
         self.balancers = LoadBalancers(self.lock, self.targets)
         self.processes = Processes()
@@ -54,6 +58,8 @@ class State:
             self.services.clear()
             self.tasks.clear()
             self.scalable_target_tags.clear()
+            self.metric_data.clear()
+            self.alarm_history.clear()
             self.targets.clear()
 
     def _run(self) -> None:

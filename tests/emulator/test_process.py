@@ -17,7 +17,14 @@ def test_the_request_log_names_each_call(emulator: Emulator, aws: Callable[[str]
     aws("ec2").describe_vpcs()
     aws("elbv2").describe_load_balancers()
     aws("cloudwatch").put_metric_alarm(
-        AlarmName="log", MetricName="m", Namespace="n", Period=60, EvaluationPeriods=1, Threshold=1, ComparisonOperator="LessThanThreshold"
+        AlarmName="log",
+        MetricName="m",
+        Namespace="n",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
     )
     aws("dynamodb").list_tables()
     aws("s3").create_bucket(Bucket="log", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
