@@ -18,17 +18,26 @@ PAGE = 100  # the most that DescribeAlarms, DeleteAlarms and GetResources take
 WORKERS = 4
 
 
-def cloudwatch_client(module: Any) -> Any:
-    """A client of CloudWatch that sends as fast as CloudWatch lets it.
-
-    All its threads together keep to the rate at which calls are not throttled:
-    https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-    """
-    return client(module, "cloudwatch", retries={"mode": "adaptive", "max_attempts": 10}, max_pool_connections=WORKERS)
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+PATIENT = {"mode": "standard", "max_attempts": 10}
+# All threads together keep to the rate at which CloudWatch does not throttle, which leaves others in the account their share of the quota.
+# Not for reading: one throttled call at the start makes the whole client slow, and of reads AWS takes more than we send.
+ADAPTIVE = {"mode": "adaptive", "max_attempts": 10}
 
 
-def tagging_client(module: Any) -> Any:
-    return client(module, "resourcegroupstaggingapi", retries={"mode": "adaptive", "max_attempts": 10})
+def reader(module: Any) -> Any:
+    """A client that asks CloudWatch."""
+    return client(module, "cloudwatch", retries=PATIENT, max_pool_connections=WORKERS)
+
+
+def writer(module: Any) -> Any:
+    """A client that writes alarms as fast as CloudWatch lets it."""
+    return client(module, "cloudwatch", retries=ADAPTIVE, max_pool_connections=WORKERS)
+
+
+def tagging_reader(module: Any) -> Any:
+    """A client that asks the index of tags."""
+    return client(module, "resourcegroupstaggingapi", retries=PATIENT)
 
 
 def in_batches(names: Iterable[str]) -> list[list[str]]:

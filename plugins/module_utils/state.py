@@ -31,7 +31,7 @@ def client(module: Any, service: str, **config: Any) -> Any:
     Calls that pass C(aws_retry=True) are repeated with jittered back-off when AWS throttles or errs on its side.
     """
     # The codes that the newer, JSON-speaking services use and AWSRetry does not know.
-    codes = ["ThrottlingException", "ConcurrentUpdateException", "ConcurrentModificationException"]
+    codes = ["ThrottlingException", "ThrottledException", "InternalServiceError", "ConcurrentUpdateException", "ConcurrentModificationException"]
     decorator = AWSRetry.jittered_backoff(retries=8, delay=2, max_delay=30, catch_extra_error_codes=codes)
     return module.client(service, retry_decorator=decorator, config=config)
 

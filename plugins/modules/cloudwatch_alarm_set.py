@@ -266,13 +266,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import (
 )
 from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import (
     WORKERS,
-    cloudwatch_client,
     describe,
     describe_names,
     in_batches,
     indexed_tags,
     list_tags,
-    tagging_client,
+    reader,
+    tagging_reader,
+    writer,
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
 
@@ -363,11 +364,11 @@ def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
 
 
 def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
-    params, cloudwatch = module.params, cloudwatch_client(module)
+    params, cloudwatch = module.params, reader(module)
     absent, listed = params["state"] == "absent", params["alarms"] or []
     wanted = [] if absent else wanted_alarms(listed, params["defaults"], cloudwatch.meta.service_model, params["name_prefix"] or "")
     names = {str(alarm["name"]) for alarm in listed if alarm.get("name")}
-    current, tags_of = read(cloudwatch, tagging_client(module), params, names)
+    current, tags_of = read(cloudwatch, tagging_reader(module), params, names)
     plan = make_plan(
         params["name"],
         wanted,
@@ -380,7 +381,7 @@ def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
     )
     failures = Failures()
     if plan and not module.check_mode:
-        failures = carry_out(cloudwatch, plan, {**(params["tags"] or {}), OWNER_TAG: params["name"]})
+        failures = carry_out(writer(module), plan, {**(params["tags"] or {}), OWNER_TAG: params["name"]})
     changed_names = {wanted.name for _current, wanted in plan.changed} | {alarm.name for alarm, _tags in plan.retagged}
     names_by_change = {
         "added": [alarm.name for alarm in plan.added],

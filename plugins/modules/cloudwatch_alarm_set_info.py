@@ -111,20 +111,20 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import as_written
 from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import (
     WORKERS,
-    cloudwatch_client,
     describe,
     describe_names,
     indexed_tags,
     list_tags,
-    tagging_client,
+    reader,
+    tagging_reader,
 )
 
 
 def read(module: AnsibleAWSModule) -> dict[str, Any]:
-    params, cloudwatch = module.params, cloudwatch_client(module)
+    params, cloudwatch = module.params, reader(module)
     tags: dict[str, dict[str, str]] = {}
     if params["name"] is not None:
-        tags = indexed_tags(tagging_client(module), params["name"])
+        tags = indexed_tags(tagging_reader(module), params["name"])
         found = describe_names(cloudwatch, tags)
     elif params["name_prefix"]:
         found = describe(cloudwatch, AlarmNamePrefix=params["name_prefix"])
