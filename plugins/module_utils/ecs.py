@@ -16,6 +16,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChang
 # What ECS answers while a role that has just been made is not yet known everywhere.
 NEW_ROLE_REFUSALS = (
     "Unable to assume the service linked role",
+    "Service Linked Role does not exist",
     "Role is not valid",
     "unable to assume the role",
     "verify that the ECS service role being passed has the proper permissions",
