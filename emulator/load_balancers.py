@@ -119,8 +119,8 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         """Do what the listener says."""
         listener = self.server.listener
-        if listener is None:
-            self.close_connection = True  # AWS would refuse the connection
+        if listener is None or self.server.balancer.state == "provisioning":
+            self.close_connection = True  # on AWS nobody would answer
             return
         action = next(rule for rule in rules_of(listener) if all(self._meets(condition) for condition in rule.conditions)).actions[-1].data
         if action["Type"] == "forward":

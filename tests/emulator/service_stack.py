@@ -123,7 +123,7 @@ def make_stack(aws: Callable[[str], Any], name: str) -> Stack:
     group = elb.create_target_group(
         Name=name, Protocol="HTTP", Port=8080, VpcId=vpc, TargetType="ip", HealthCheckPath="/health", HealthCheckIntervalSeconds=5
     )["TargetGroups"][0]["TargetGroupArn"]
-    balancer = elb.create_load_balancer(Name=name, Subnets=subnets)["LoadBalancers"][0]
+    balancer = elb.create_load_balancer(Name=name, Subnets=subnets, Scheme="internal")["LoadBalancers"][0]
     elb.create_listener(
         LoadBalancerArn=balancer["LoadBalancerArn"],
         Protocol="HTTP",
