@@ -6,12 +6,15 @@ import math
 import random
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.ecs.models import ecs_backends
 
+from emulator import capacity
 from emulator.state import State
 from emulator.tasks import Task
 from emulator.wire import ACCOUNT
@@ -49,6 +52,10 @@ class Deployment:
     failed_tasks: int = 0
     failures_in_a_row: int = 0
     next_start: float = 0.0
+    rolls_back: bool = False
+    ignored_alarms: set[str] = field(default_factory=set)  # those that were in ALARM when it began
+    baking: bool = False  # all its tasks are up, and its alarms are watched for a while
+    baked: bool = False
 
     def __post_init__(self) -> None:
         self.reason = self.reason or f"ECS deployment {self.id} in progress."
@@ -78,6 +85,7 @@ class Service:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     completed: dict[str, Any] | None = None  # settings of the last deployment that completed
     steady: bool = False
+    drained: bool = False  # the time that its removal takes is over
     started: int = 0  # tasks so far
     task_sets: tuple[()] = ()
 
@@ -118,10 +126,24 @@ class Service:
         version = self.settings.get("platformVersion", "LATEST")
         return FARGATE_PLATFORM if version == "LATEST" else str(version)
 
-    def deploy(self) -> None:
+    @property
+    def alarms(self) -> dict[str, Any]:
+        """The alarms that fail a deployment, as they were asked for."""
+        alarms = self.settings["deploymentConfiguration"].get("alarms", {})
+        return dict(alarms) if alarms.get("enable") else {"alarmNames": [], "rollback": False}
+
+    def deploy(self) -> Deployment:
         """Begin a deployment of the present settings."""
-        self.deployments.insert(0, Deployment({name: self.settings[name] for name in DEPLOYED if name in self.settings}))
+        deployment = Deployment({name: self.settings[name] for name in DEPLOYED if name in self.settings})
+        deployment.ignored_alarms = in_alarm(self.region, self.alarms["alarmNames"])
+        self.deployments.insert(0, deployment)
         self.steady = False
+        return deployment
+
+    def drain(self, state: State) -> None:
+        """Begin the removal of the service: its tasks stop, and after a while it is INACTIVE."""
+        self.status, self.desired_count = "DRAINING", 0
+        state.clock.after("service_inactive", self.name, lambda: setattr(self, "drained", True))
 
     def say(self, message: str) -> None:
         """Add an event."""
@@ -148,7 +170,7 @@ class Service:
         if deployment.rollout_state == "IN_PROGRESS":
             deployment.failed_tasks += 1
         if deployment.failures_in_a_row == 3:
-            self.say("is unable to consistently start tasks successfully.")
+            self.say(f"is unable to consistently start tasks successfully.{capacity.MORE}")
 
     def describe(self, state: State, include: list[str]) -> dict[str, Any]:
         """One element of DescribeServices."""
@@ -189,6 +211,12 @@ class Service:
         }
 
 
+def in_alarm(region: str, names: Iterable[str]) -> set[str]:
+    """Which of these alarms are in ALARM. Nowhere else do services ask CloudWatch."""
+    alarms = cloudwatch_backends[ACCOUNT][region].alarms
+    return {name for name in names if name in alarms and alarms[name].state_value == "ALARM"}
+
+
 def counts(tasks: list[Task]) -> dict[str, int]:
     """How many tasks run, and how many are about to."""
     return {
@@ -204,25 +232,30 @@ def reconcile(state: State, service: Service) -> None:
         return
     if service.status == "DRAINING":
         _stop(service, [task for task in tasks if task.alive])
-        if not tasks:
+        if not tasks and service.drained:
             service.status, service.deployments = "INACTIVE", []
             ecs_backends[ACCOUNT][service.region].services.pop(f"{service.cluster_name}:{service.name}", None)
         return
     _stop_unhealthy(service, tasks)
     _roll(state, service, tasks)
-    _judge(service, tasks)
+    _judge(state, service, tasks)
 
 
 def _stop_unhealthy(service: Service, tasks: list[Task]) -> None:
-    """Stop tasks whose load balancer has found them unhealthy, once their grace period is over."""
+    """Stop tasks that their load balancer or their own health check has found unhealthy, once their grace period is over."""
     grace = service.settings.get("healthCheckGracePeriodSeconds", 0)
     for task in tasks:
+        if not task.alive or "startedAt" not in task.times or (datetime.now(UTC) - task.times["startedAt"]).total_seconds() < grace:
+            continue
         sick = next((target for target in task.targets if target.state == "unhealthy"), None)
-        if sick and task.alive and (datetime.now(UTC) - task.times["startedAt"]).total_seconds() >= grace:
+        if sick:
             assert sick.failure
-            where = f"(port {sick.port}) is unhealthy in (target-group {sick.group.arn}) due to (reason {sick.failure[1]})."
-            service.say(where)
+            host = "" if task.interface else f"(instance {sick.id}) "
+            service.say(f"{host}(port {sick.port}) is unhealthy in (target-group {sick.group.arn}) due to (reason {sick.failure[1]}).")
             task.stop(SCHEDULER, f"Task failed ELB health checks in (target-group {sick.group.arn})")
+        elif task.health_status == "UNHEALTHY":
+            service.say(f"(task {task.id}) failed container health checks.")
+            task.stop(SCHEDULER, "Task failed container health checks")
 
 
 def _roll(state: State, service: Service, tasks: list[Task]) -> None:
@@ -236,11 +269,18 @@ def _roll(state: State, service: Service, tasks: list[Task]) -> None:
     alive = [task for task in tasks if task.alive]
     kept = [task for task in alive if task.deployment is current and not _on_draining_instance(task)]
     others = [task for task in alive if task not in kept]
+    started = []
     if time.monotonic() >= current.next_start:
         for _ in range(min(service.desired_count - len(kept), most - len(alive))):
             task = Task(service, current, *_definition_and_launch(state, service, current))
+            # Only where a capacity provider may get more instances does a task wait for one.
+            if not task.provider and not capacity.place(state, task):
+                break
             state.tasks[task.arn] = task
             service.steady = False
+            started.append(task)
+    if started:
+        service.say(f"has started {len(started)} tasks: {_names(started)}.")
     surplus = sorted(kept, key=lambda task: task.healthy)[: max(0, len(kept) - service.desired_count)]
     spare = sum(task.healthy for task in alive) - least
     leaving = []
@@ -277,13 +317,17 @@ def _stop(service: Service, tasks: list[Task]) -> None:
         return
     for task in tasks:
         task.stop(SCHEDULER, f"Scaling activity initiated by (deployment {service.deployments[0].id})")
-    names = " ".join(f"(task {task.id})" for task in tasks)
     if any(task.targets for task in tasks):
         service.say(f"has begun draining connections on {len(tasks)} tasks.")
-    service.say(f"has stopped {len(tasks)} running tasks: {names}.")
+    service.say(f"has stopped {len(tasks)} running tasks: {_names(tasks)}.")
 
 
-def _judge(service: Service, tasks: list[Task]) -> None:
+def _names(tasks: list[Task]) -> str:
+    """Tasks as an event names them."""
+    return " ".join(f"(task {task.id})" for task in tasks)
+
+
+def _judge(state: State, service: Service, tasks: list[Task]) -> None:
     """Say how the deployment stands: completed, failed, or rolled back."""
     primary = service.deployments[0]
     busy = {task.deployment for task in tasks} | {primary}
@@ -291,7 +335,7 @@ def _judge(service: Service, tasks: list[Task]) -> None:
     healthy = sum(task.healthy and task.deployment is primary for task in tasks)
     if healthy == service.desired_count == len(tasks) and primary.rollout_state != "FAILED":
         primary.failures_in_a_row = 0
-        if primary.rollout_state == "IN_PROGRESS":
+        if primary.rollout_state == "IN_PROGRESS" and _baked(state, service, primary):
             primary.enter("COMPLETED", f"ECS deployment {primary.id} completed.")
             service.completed = primary.settings
             service.say(f"(deployment {primary.id}) deployment completed.")
@@ -300,14 +344,40 @@ def _judge(service: Service, tasks: list[Task]) -> None:
             service.say("has reached a steady state.")
     elif healthy == service.desired_count and primary.rollout_state == "IN_PROGRESS":
         primary.failed_tasks = 0
+    if primary.rollout_state == "IN_PROGRESS":
+        _watch(service, primary, tasks)
+
+
+def _baked(state: State, service: Service, primary: Deployment) -> bool:
+    """Whether a deployment may complete: with alarms, it is watched for a while after its tasks are up."""
+    if service.alarms["alarmNames"] and not primary.baking:
+        primary.baking = True
+        state.clock.after("deployment_baked", primary.id, lambda: setattr(primary, "baked", True))
+    return primary.baked or not primary.baking
+
+
+def _watch(service: Service, primary: Deployment, tasks: list[Task]) -> None:
+    """Fail a deployment whose tasks do not come up, or during which one of its alarms goes off.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+    """
     breaker = service.settings["deploymentConfiguration"]["deploymentCircuitBreaker"]
     threshold = min(max(3, math.ceil(service.desired_count / 2)), 200)
-    if breaker["enable"] and primary.rollout_state == "IN_PROGRESS" and primary.failed_tasks >= threshold:
-        primary.enter("FAILED", "ECS deployment circuit breaker: tasks failed to start.")
-        service.say(f"(deployment {primary.id}) deployment failed: tasks failed to start.")
-        _stop(service, [task for task in tasks if task.deployment is primary and not task.healthy and task.alive])
-        if breaker["rollback"] and service.completed:
-            service.settings |= service.completed
-            service.deploy()
-            service.deployments[0].reason = f"ECS deployment circuit breaker: rolling back to deploymentId {service.deployments[0].id}."
-            service.say(f"rolling back to deployment {service.deployments[0].id}.")
+    if breaker["enable"] and primary.failed_tasks >= threshold:
+        _fail(service, primary, tasks, "circuit breaker", "tasks failed to start.", breaker["rollback"])
+    elif in_alarm(service.region, service.alarms["alarmNames"]) - primary.ignored_alarms:
+        _fail(service, primary, tasks, "alarms", "alarm detected.", service.alarms["rollback"])
+
+
+def _fail(service: Service, primary: Deployment, tasks: list[Task], guard: str, why: str, rollback: bool) -> None:
+    """Give a deployment up and, if asked for, go back to the last one that completed; one that goes back itself has no other way."""
+    primary.enter("FAILED", f"ECS deployment {guard}: {why}")
+    service.say(f"(deployment {primary.id}) deployment failed: {why}")
+    _stop(service, [task for task in tasks if task.deployment is primary and not task.healthy and task.alive])
+    if rollback and service.completed and not primary.rolls_back:
+        service.settings |= service.completed
+        back = service.deploy()
+        back.rolls_back = True
+        back.reason = f"ECS deployment {guard}: rolling back to deploymentId {back.id}."
+        service.say(f"rolling back to deployment {back.id}.")

@@ -21,6 +21,9 @@ class ContainerProcess:
     def __init__(self, processes: Processes, command: list[str], directory: Path, environment: dict[str, str], logged: bool) -> None:
         self.lines: deque[tuple[int, str]] = deque()  # epoch milliseconds and text, to be taken away by the reader
         self._processes = processes
+        self._directory, self._environment = directory, environment
+        self._others: list[ContainerProcess] = []
+        self._ended = False  # its number may belong to another process by now
         self._popen = subprocess.Popen(
             command,
             cwd=directory,
@@ -43,8 +46,9 @@ class ContainerProcess:
     def exit_code(self) -> int | None:
         """Exit code as a container engine tells it (128 + signal), None while the process runs."""
         code = self._popen.poll()
-        if code is not None:
+        if code is not None and not self._ended:
             self.kill()  # a container ends with its first process
+            self._ended = True
             self._processes.discard(self)
         return code if code is None or code >= 0 else 128 - code
 
@@ -52,8 +56,20 @@ class ContainerProcess:
         """Ask the process to end."""
         self._popen.send_signal(signal.SIGTERM)
 
+    def execute(self, command: list[str]) -> ContainerProcess:
+        """Run another command in the container; it ends with the container at the latest. Raises OSError where there is no such command."""
+        other = ContainerProcess(self._processes, command, self._directory, self._environment, logged=False)
+        self._others = [*(each for each in self._others if each.exit_code is None), other]
+        return other
+
     def kill(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started, and what runs beside it in the container."""
+        if self._ended:
+            return
+        for other in self._others:
+            other.kill()
+            self._processes.discard(other)
+        self._others = []
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -1,7 +1,7 @@
 """Tasks: each is a local process that goes through the states of an ECS task.
 
-PROVISIONING (waits for room, gets a network interface) -> PENDING (the process starts) -> RUNNING -> DEACTIVATING (targets drain)
--> STOPPING (SIGTERM, later SIGKILL) -> STOPPED.
+PROVISIONING (waits for room, gets a network interface) -> PENDING (the image is pulled, the process starts) -> RUNNING
+-> DEACTIVATING (targets drain) -> STOPPING (SIGTERM, later SIGKILL) -> STOPPED.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from moto.logs.models import logs_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-from emulator import capacity, images
+from emulator import capacity, images, interfaces
+from emulator.authorization import session_of
+from emulator.container_health import HealthCheck
 from emulator.processes import ContainerProcess, free_port
 from emulator.state import State
 from emulator.targets import Target
@@ -59,8 +61,10 @@ class Task:
     times: dict[str, datetime] = field(default_factory=lambda: {"createdAt": datetime.now(UTC)})
     instance: ContainerInstance | None = None
     interface: NetworkInterface | None = None
+    pulled: bool = False
     port: int = 0
     process: ContainerProcess | None = None
+    health_check: HealthCheck | None = None
     log: tuple[str, str] | None = None
     targets: list[Target] = field(default_factory=list)
     kill_at: float = 0.0
@@ -82,12 +86,17 @@ class Task:
 
     @property
     def healthy(self) -> bool:
-        """Whether the task does its work: it runs, and its load balancers say so too."""
-        if not self.alive or self.last_status != "RUNNING":
+        """Whether the task does its work: it runs, and its health check and its load balancers say so too."""
+        if not self.alive or self.last_status != "RUNNING" or (self.health_check and self.health_check.status != "HEALTHY"):
             return False
         if self.targets:
             return all(target.state == "healthy" for target in self.targets)
         return (datetime.now(UTC) - self.times["startedAt"]).total_seconds() > STEADY_AFTER
+
+    @property
+    def health_status(self) -> str:
+        """What the container health check says; UNKNOWN where there is none."""
+        return self.health_check.status if self.health_check else "UNKNOWN"
 
     @property
     def tags(self) -> list[dict[str, str]]:
@@ -125,7 +134,7 @@ class Task:
             "memory": self.definition.memory,
             "connectivity": "CONNECTED" if "startedAt" in self.times else None,
             "enableExecuteCommand": self.service.settings["enableExecuteCommand"],
-            "healthStatus": "UNKNOWN",
+            "healthStatus": self.health_status,
             "stopCode": self.stop_code,
             "stoppedReason": self.stopped_reason,
             "attachments": self._attachments(),
@@ -144,6 +153,11 @@ class Task:
             return str(self.interface.availability_zone)
         return self.instance.attributes["ecs.availability-zone"] if self.instance else None
 
+    @property
+    def attachment_id(self) -> str:
+        """ID of the attachment of the task's network interface."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self.id))
+
     def _attachments(self) -> list[dict[str, Any]]:
         if not self.interface:
             return []
@@ -155,7 +169,7 @@ class Task:
         }
         return [
             {
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, self.id)),
+                "id": self.attachment_id,
                 "type": "ElasticNetworkInterface",
                 "status": "DELETED" if self.last_status == "STOPPED" else "ATTACHED",
                 "details": [{"name": name, "value": value} for name, value in details.items()],
@@ -170,7 +184,7 @@ class Task:
             "name": container["name"],
             "image": container["image"],
             "lastStatus": status,
-            "healthStatus": "UNKNOWN",
+            "healthStatus": self.health_status if container is self.container else "UNKNOWN",
             "exitCode": self.exit_code if container is self.container else None,
             "reason": self.stopped_reason if self.stop_code == "TaskFailedToStart" else None,
             "cpu": str(container.get("cpu", 0)),
@@ -179,7 +193,7 @@ class Task:
             "networkBindings": [],
         }
         if self.interface:
-            address = {"attachmentId": self._attachments()[0]["id"], "privateIpv4Address": self.interface.private_ip_address}
+            address = {"attachmentId": self.attachment_id, "privateIpv4Address": self.interface.private_ip_address}
             described["networkInterfaces"] = [address]
         elif self.process:
             described["networkBindings"] = [
@@ -210,11 +224,15 @@ def advance(state: State, task: Task) -> None:
     if exit_code is not None and task.exit_code is None:
         task.exit_code = exit_code
         task.stop("EssentialContainerExited", "Essential container in task exited")
+    if task.health_check and task.last_status == "RUNNING":
+        task.health_check.turn()
     if task.last_status in ("PROVISIONING", "PENDING"):
         _start(state, task)
     elif task.last_status == "RUNNING" and not task.alive:
         for target in task.targets:
             target.drain()
+        if task.targets:
+            task.service.say(f"deregistered 1 targets in (target-group {task.targets[0].group.arn})")
         task.enter("DEACTIVATING")
     elif task.last_status == "DEACTIVATING" and (exit_code is not None or all(target.drained for target in task.targets)):
         if task.process and exit_code is None:
@@ -235,11 +253,12 @@ def _start(state: State, task: Task) -> None:
         elif task.last_status == "PROVISIONING" and capacity.place(state, task):
             _attach_interface(task)
             task.enter("PENDING", "pullStartedAt")
-        elif task.last_status == "PENDING":
+            step = "fargate_task_running" if task.launch_type == "FARGATE" else "ec2_task_running"
+            state.clock.after(step, task.id, lambda: setattr(task, "pulled", True))
+        elif task.last_status == "PENDING" and task.pulled:
             _start_process(state, task)
             task.enter("RUNNING", "pullStoppedAt", "connectivityAt", "startedAt")
             _register_targets(state, task)
-            task.service.say(f"has started 1 tasks: (task {task.id}).")
     except CannotStart as error:
         task.stop("TaskFailedToStart", str(error))
         _end(state, task)
@@ -250,7 +269,9 @@ def _end(state: State, task: Task) -> None:
     for target in task.targets:
         state.targets.remove(target)
     if task.interface:
-        ec2_backends[ACCOUNT][task.service.region].enis.pop(task.interface.id, None)
+        _detach_interface(state, task, task.interface)
+    if task.health_check:
+        task.health_check.close()
     if task.process and task.log:
         _write_log(task)
     task.enter("STOPPED", "stoppedAt", "executionStoppedAt")
@@ -266,10 +287,32 @@ def _attach_interface(task: Task) -> None:
     # The tasks of a service spread over its subnets.
     subnet = ec2.get_subnet(network["subnets"][task.service.started % len(network["subnets"])])
     task.service.started += 1
-    task.interface = ec2.create_network_interface(
-        subnet, [], group_ids=network["securityGroups"], description=f"arn:aws:ecs:{task.service.region}:{ACCOUNT}:attachment/{task.id}"
+    default = ec2.get_default_security_group(subnet.vpc_id)
+    task.interface = ec2.create_network_interface(subnet, "")
+    interfaces.manage(
+        task.interface,
+        f"arn:aws:ecs:{task.service.region}:{ACCOUNT}:attachment/{task.attachment_id}",
+        network["securityGroups"] or ([default.id] if default else []),
     )
-    task.interface.status = "in-use"
+
+
+def _detach_interface(state: State, task: Task, interface: NetworkInterface) -> None:
+    """Take a task's network interface away, which AWS does some time after the task has stopped."""
+    ec2 = ec2_backends[ACCOUNT][task.service.region]
+    state.clock.after("task_interface_deleted", interface.id, lambda: interfaces.remove(ec2, interface))
+
+
+def _credentials(state: State, task: Task) -> dict[str, str]:
+    """Credentials of the task's role. Where policies are not enforced, or the task has no role, keys that only look like some."""
+    role = getattr(task.definition, "task_role_arn", None)
+    if not (state.enforce_iam and role):
+        return {"AWS_ACCESS_KEY_ID": "task-access-key", "AWS_SECRET_ACCESS_KEY": "task-secret-key"}
+    session = session_of(role, task.arn.rpartition("/")[2])
+    return {
+        "AWS_ACCESS_KEY_ID": session.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+        "AWS_SESSION_TOKEN": session.session_token,
+    }
 
 
 def _start_process(state: State, task: Task) -> None:
@@ -292,10 +335,8 @@ def _start_process(state: State, task: Task) -> None:
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EXECUTION_ENV": f"AWS_ECS_{task.launch_type}",
-        # They stand for the task role's credentials, and the endpoint for AWS itself.
-        "AWS_ACCESS_KEY_ID": "task-access-key",
-        "AWS_SECRET_ACCESS_KEY": "task-secret-key",
-        "AWS_ENDPOINT_URL": state.endpoint,
+        **_credentials(state, task),
+        "AWS_ENDPOINT_URL": state.endpoint,  # stands for AWS itself
         **{variable["name"]: variable["value"] for variable in container["environment"]},
         **{secret["name"]: _secret(region, secret["valueFrom"]) for secret in container.get("secrets") or []},
         # Containers have networks of their own, processes share one: the only difference that a process can see.
@@ -305,6 +346,8 @@ def _start_process(state: State, task: Task) -> None:
     task.log = _open_log(task)
     try:
         task.process = ContainerProcess(state.processes, command, image.directory, environment, logged=task.log is not None)
+        if (check := container.get("healthCheck")) and check["command"][0] != "NONE":
+            task.health_check = HealthCheck(check, task.process.execute)
     except (OSError, IndexError, ValueError) as error:
         raise CannotStart(f"CannotStartContainerError: failed to create task for container {container['name']}: {error}") from error
 

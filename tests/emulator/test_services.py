@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,46 +160,141 @@ def test_a_deleted_service_leaves_nothing(stack: Stack, aws: Callable[[str], Any
     wait_for(lambda: stack.service()["status"] == "INACTIVE")
     assert {task["lastStatus"] for task in ecs.describe_tasks(cluster=stack.name, tasks=arns)["tasks"]} == {"STOPPED"}
     assert ecs.list_services(cluster=stack.name)["serviceArns"] == []
-    filters = [{"Name": "subnet-id", "Values": stack.subnets}]
+    filters = [{"Name": "subnet-id", "Values": stack.subnets}, {"Name": "description", "Values": ["arn:aws:ecs:*"]}]
     assert aws("ec2").describe_network_interfaces(Filters=filters)["NetworkInterfaces"] == []
     assert aws("elbv2").describe_target_health(TargetGroupArn=stack.target_group)["TargetHealthDescriptions"] == []
     assert ecs.delete_cluster(cluster=stack.name)["cluster"]["status"] == "INACTIVE"
 
 
-def test_tasks_on_ec2_wait_for_instances_that_managed_scaling_starts(stack: Stack, aws: Callable[[str], Any]) -> None:
-    ecs, scaling = aws("ecs"), aws("autoscaling")
+def test_an_alarm_that_goes_off_rolls_the_deployment_back(stack: Stack, aws: Callable[[str], Any]) -> None:
+    good = stack.task_definition()
+    alarm = {"Namespace": "shop", "MetricName": "errors", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1, "Threshold": 1}
+    for name in ("known", "new"):
+        aws("cloudwatch").put_metric_alarm(AlarmName=name, ComparisonOperator="GreaterThanThreshold", **alarm)
+        aws("cloudwatch").set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+    watching = {"alarms": {"alarmNames": ["known", "new"], "enable": True, "rollback": True}}
+    stack.create_service(desiredCount=1, taskDefinition=good, deploymentConfiguration=watching)
+    stack.wait_steady()
+
+    aws("cloudwatch").set_alarm_state(AlarmName="known", StateValue="ALARM", StateReason="test")
+    better = stack.task_definition(VERSION="two")
+    aws("ecs").update_service(cluster=stack.name, service="page", taskDefinition=better)
+    assert stack.wait_steady()["taskDefinition"] == better, "an alarm that had gone off before is ignored"
+
+    aws("ecs").update_service(cluster=stack.name, service="page", taskDefinition=stack.task_definition(VERSION="three"))
+    aws("cloudwatch").set_alarm_state(AlarmName="new", StateValue="ALARM", StateReason="test")
+    wait_for(lambda: "rolling back" in stack.service()["deployments"][0]["rolloutStateReason"])
+    assert any("deployment failed: alarm detected." in event["message"] for event in stack.service()["events"])
+    assert stack.wait_steady()["taskDefinition"] == better
+
+
+def test_a_container_health_check_runs_in_the_container_and_replaces_its_task(
+    stack: Stack, aws: Callable[[str], Any], tmp_path: Path
+) -> None:
+    flag = tmp_path / "healthy"
+    flag.touch()
+    check = {
+        "command": ["CMD-SHELL", f'test -f {flag} && test "$VERSION" = one && test -f serve.py'],
+        "interval": 5,
+        "timeout": 2,
+        "retries": 1,
+    }
+    plain = aws("ecs").describe_task_definition(taskDefinition=stack.task_definition())["taskDefinition"]
+    checked = {name: plain[name] for name in ("family", "networkMode", "cpu", "memory")}
+    container = {**plain["containerDefinitions"][0], "healthCheck": check}
+    definition = aws("ecs").register_task_definition(**checked, containerDefinitions=[container])["taskDefinition"]
+    stack.create_service(desiredCount=1, loadBalancers=None, taskDefinition=definition["taskDefinitionArn"])
+    stack.wait_steady()
+    (task,) = stack.tasks()
+    assert task["healthStatus"] == task["containers"][0]["healthStatus"] == "HEALTHY"
+    flag.unlink()
+    stopped = wait_for(lambda: stack.tasks("STOPPED"))[0]
+    assert (stopped["taskArn"], stopped["healthStatus"]) == (task["taskArn"], "UNHEALTHY")
+    assert stopped["stoppedReason"] == "Task failed container health checks"
+
+
+@dataclass
+class Instances:
+    """Instances of a capacity provider C(instances) in the cluster of a stack."""
+
+    stack: Stack
+    group: str
+
+    def described(self) -> list[dict[str, Any]]:
+        """The container instances."""
+        ecs = self.stack.aws("ecs")
+        arns = ecs.list_container_instances(cluster=self.stack.name)["containerInstanceArns"]
+        return (
+            list(ecs.describe_container_instances(cluster=self.stack.name, containerInstances=arns)["containerInstances"]) if arns else []
+        )
+
+    def create_service(self, **changes: Any) -> None:
+        """Create the service C(page) on the instances."""
+        strategy = [{"capacityProvider": self.stack.name, "weight": 1}]
+        self.stack.create_service(launchType=None, capacityProviderStrategy=strategy, loadBalancers=None, **changes)
+
+
+@pytest.fixture
+def instances(stack: Stack, aws: Callable[[str], Any], request: pytest.FixtureRequest) -> Instances:
+    """An empty auto-scaling group of up to three instances that managed scaling sizes; a test may choose type and target capacity."""
+    type_, target = getattr(request, "param", ("t3.small", 100))
     ami = aws("ssm").get_parameter(Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id")["Parameter"]["Value"]
-    aws("ec2").create_launch_template(LaunchTemplateName=stack.name, LaunchTemplateData={"ImageId": ami, "InstanceType": "t3.small"})
-    scaling.create_auto_scaling_group(
+    aws("ec2").create_launch_template(LaunchTemplateName=stack.name, LaunchTemplateData={"ImageId": ami, "InstanceType": type_})
+    aws("autoscaling").create_auto_scaling_group(
         AutoScalingGroupName=stack.name,
         LaunchTemplate={"LaunchTemplateName": stack.name},
         MinSize=0,
-        MaxSize=2,
+        MaxSize=3,
         DesiredCapacity=0,
         VPCZoneIdentifier=",".join(stack.subnets),
     )
-    group = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[stack.name])["AutoScalingGroups"][0]["AutoScalingGroupARN"]
-    provider = {"autoScalingGroupArn": group, "managedScaling": {"status": "ENABLED"}}
-    ecs.create_capacity_provider(name="instances", autoScalingGroupProvider=provider)
-    ecs.put_cluster_capacity_providers(cluster=stack.name, capacityProviders=["instances"], defaultCapacityProviderStrategy=[])
-    strategy = [{"capacityProvider": "instances", "weight": 1}]
-    stack.create_service(launchType=None, capacityProviderStrategy=strategy, desiredCount=3)
+    (group,) = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[stack.name])["AutoScalingGroups"]
+    scaling = {"status": "ENABLED", "targetCapacity": target}
+    provider = {"autoScalingGroupArn": group["AutoScalingGroupARN"], "managedScaling": scaling}
+    aws("ecs").create_capacity_provider(name=stack.name, autoScalingGroupProvider=provider)
+    aws("ecs").put_cluster_capacity_providers(cluster=stack.name, capacityProviders=[stack.name], defaultCapacityProviderStrategy=[])
+    return Instances(stack, stack.name)
+
+
+def test_tasks_on_ec2_wait_for_instances_that_managed_scaling_starts(stack: Stack, instances: Instances) -> None:
+    instances.create_service(desiredCount=3)
     stack.wait_steady()
-    tasks = stack.tasks()
-    assert {(task["launchType"], task["capacityProviderName"]) for task in tasks} == {("EC2", "instances")}
-    instances = ecs.list_container_instances(cluster=stack.name)["containerInstanceArns"]
-    assert {task["containerInstanceArn"] for task in tasks} == set(instances)
-    described = ecs.describe_container_instances(cluster=stack.name, containerInstances=instances)["containerInstances"]
-    assert sorted(instance["runningTasksCount"] for instance in described) == [1, 2]
-    assert any("was unable to place a task" in event["message"] for event in stack.service()["events"])
+    tasks, found = stack.tasks(), instances.described()
+    assert {(task["launchType"], task["capacityProviderName"]) for task in tasks} == {("EC2", stack.name)}
+    assert {task["containerInstanceArn"] for task in tasks} == {instance["containerInstanceArn"] for instance in found}
+    assert sorted(instance["runningTasksCount"] for instance in found) == [1, 2], "a t3.small has three interfaces, one of them its own"
+    assert any("No Container Instances were found in your capacity provider" in event["message"] for event in stack.service()["events"])
 
 
-def test_a_target_group_without_load_balancer_is_refused(stack: Stack, aws: Callable[[str], Any]) -> None:
-    vpc = aws("ec2").describe_subnets(SubnetIds=stack.subnets)["Subnets"][0]["VpcId"]
-    group = aws("elbv2").create_target_group(Name="lonely", Protocol="HTTP", Port=80, TargetType="ip", VpcId=vpc)["TargetGroups"][0]
-    lonely = group["TargetGroupArn"]
-    with pytest.raises(ClientError, match="does not have an associated load balancer"):
-        stack.create_service(loadBalancers=[{"targetGroupArn": lonely, "containerName": "page", "containerPort": 8080}])
+@pytest.mark.parametrize("instances", [("t3.micro", 100)], indirect=True)
+def test_an_instance_without_a_free_interface_takes_no_task(stack: Stack, instances: Instances) -> None:
+    instances.create_service(desiredCount=4)
+    wait_for(lambda: [instance["runningTasksCount"] for instance in instances.described()] == [1, 1, 1])
+    assert [task["lastStatus"] for task in stack.tasks()].count("PROVISIONING") == 1
+    event = next(event["message"] for event in stack.service()["events"] if "RESOURCE:ENI" in event["message"])
+    assert event.startswith(
+        "(service page) was unable to place a task because no container instance met all of its requirements. The closest"
+    )
+
+
+@pytest.mark.parametrize("instances", [("t3.small", 50)], indirect=True)
+def test_managed_scaling_keeps_the_reserve_that_the_target_capacity_asks_for(stack: Stack, instances: Instances) -> None:
+    instances.create_service(desiredCount=1)
+    wait_for(lambda: sorted(instance["runningTasksCount"] for instance in instances.described()) == [0, 1])
+
+
+def test_a_draining_instance_hands_its_tasks_over(stack: Stack, aws: Callable[[str], Any], instances: Instances) -> None:
+    instances.create_service(desiredCount=1)
+    stack.wait_steady()
+    (task,) = stack.tasks()
+    arn = task["containerInstanceArn"]
+    aws("ecs").update_container_instances_state(cluster=stack.name, containerInstances=[arn], status="DRAINING")
+
+    def moved() -> bool:
+        return [(each["lastStatus"], each.get("containerInstanceArn") != arn) for each in stack.tasks()] == [("RUNNING", True)]
+
+    wait_for(moved)
+    assert {each["taskArn"] for each in stack.tasks("STOPPED")} == {task["taskArn"]}
 
 
 def test_application_auto_scaling_sees_the_service(stack: Stack, aws: Callable[[str], Any]) -> None:
