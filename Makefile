@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help setup demo demo-down test pytest bench-alarms lint docs lock
+.PHONY: help setup demo demo-down test pytest conformance bench-alarms lint docs lock
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -29,6 +29,9 @@ test: lint pytest ## all checks and tests
 
 pytest: setup ## the tests alone
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest
+
+conformance: setup ## the emulator against bare moto, rule by rule; writes docs/conformance.md
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/conformance/table.py
 
 bench-alarms: setup ## 1,000 alarms as a set, against a loop over them; about ten minutes
 	$(BIN)/python -m tests.bench.alarm_set

@@ -11,6 +11,8 @@ from emulator.state import State
 
 def turn(state: State) -> None:
     """Reconcile everything once; what fails for one thing does not keep the loop from the others."""
+    for action in state.clock.due():
+        _attempt(action)
     _attempt(state.balancers.sync)
     _attempt(lambda: capacity.reconcile(state))
     _attempt(lambda: alarms.evaluate(state))
@@ -20,7 +22,7 @@ def turn(state: State) -> None:
         _attempt(lambda task=task: tasks.advance(state, task))  # type: ignore[misc]
 
 
-def _attempt(step: Callable[[], None]) -> None:
+def _attempt(step: Callable[[], object]) -> None:
     try:
         step()
     except Exception:

@@ -1,4 +1,4 @@
-"""The request log: one JSON line for each request, on disk before the caller has its answer."""
+"""The request log: one JSON line for each request, on disk before the caller has its answer, and one for each slow step that is over."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class RequestLog:
 
     def write(self, call: Call, status: int, start: float, end: float) -> None:
         """Add one request."""
-        if not self._file:
-            return
-        entry = {
-            "service": call.signing_name,
-            "operation": call.operation,
-            "access": access(call),
-            "status": status,
-            "start": start,
-            "end": end,
-        }
+        if self._file:
+            self._append(service=call.signing_name, operation=call.operation, access=access(call), status=status, start=start, end=end)
+
+    def write_step(self, step: str, resource: str, start: float, end: float) -> None:
+        """Add one step of the clock."""
+        if self._file:
+            self._append(step=step, resource=resource, start=start, end=end)
+
+    def _append(self, **entry: str | float) -> None:
+        assert self._file
         with self._lock:
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()

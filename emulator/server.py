@@ -15,20 +15,32 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import run_wsgi_app
 
 from emulator import rules
+from emulator.inventory import inventory
 from emulator.request_log import RequestLog
 from emulator.state import State
 from emulator.wire import AwsError, Call, Wire
+
+Check = Callable[[Call], None]
+
+OWN_PATHS: dict[str, Callable[[State], Any]] = {
+    "/emulator/inventory": inventory,
+    "/emulator/listeners": lambda state: state.balancers.listeners(),
+}
 
 NOT_IMPLEMENTED = {"ec2": "InvalidAction", "query": "InvalidAction", "rest-xml": "NotImplemented"}
 
 
 class Application:
-    """Moto's server with rules and a request log."""
+    """Moto's server with rules and a request log.
 
-    def __init__(self, state: State, log: RequestLog) -> None:
+    The checks see every call of a service before its rules do, in this order; a check raises AwsError where AWS would refuse the call.
+    """
+
+    def __init__(self, state: State, log: RequestLog, checks: Iterable[Check] = ()) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._state = state
         self._log = log
+        self._checks = tuple(checks)
         rules.load()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -41,11 +53,18 @@ class Application:
         return [body]
 
     def _answer(self, call: Call) -> Wire:
-        if call.environ["PATH_INFO"] == "/emulator/listeners":
-            return 200, [("Content-Type", "application/json")], json.dumps(self._state.balancers.listeners()).encode()
-        if not rules.rules_of(call):
+        if answer := OWN_PATHS.get(call.environ["PATH_INFO"]):
+            return 200, [("Content-Type", "application/json")], json.dumps(answer(self._state)).encode()
+        if call.environ["PATH_INFO"] == "/emulator/enforce-iam":
+            self._state.enforce_iam = json.loads(call.body)
+            return 200, [("Content-Type", "application/json")], call.body
+        if not call.model:
             return self._ask_moto(call)
         try:
+            for check in self._checks:
+                check(call)
+            if not rules.rules_of(call):
+                return self._ask_moto(call)
             return call.write(rules.answer(call, lambda: call.read(self._ask_moto(call))))
         except ServiceException as error:
             return call.write(error)

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
+from emulator.clock import Clock
 from emulator.load_balancers import LoadBalancers
 from emulator.processes import Processes
 from emulator.targets import Targets
@@ -22,10 +23,12 @@ TURN_SECONDS = 0.1
 class State:
     """Everything that rules and the loop share. Rules that change services or tasks hold C(lock) meanwhile; each turn does."""
 
-    def __init__(self, images: Path) -> None:
+    def __init__(self, images: Path, clock: Clock) -> None:
         self.lock = RLock()
+        self.clock = clock
         self.images = images
         self.endpoint = ""
+        self.enforce_iam = False
         self.services: dict[tuple[str, str, str], Service] = {}  # by region, name of the cluster, own name
         self.tasks: dict[str, Task] = {}  # by ARN
         self.scalable_target_tags: dict[str, dict[str, str]] = {}  # by ARN
@@ -55,6 +58,7 @@ class State:
             for task in self.tasks.values():
                 if task.process:
                     task.process.kill()
+            self.clock.clear()
             self.services.clear()
             self.tasks.clear()
             self.scalable_target_tags.clear()

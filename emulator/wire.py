@@ -49,7 +49,11 @@ CLASSIC_LOAD_BALANCING = "2012-06-01"  # signed like elbv2; only the version of 
 
 
 class AwsError(ServiceException):
-    """An error as AWS gives it: C(AwsError(code, message))."""
+    """An error as AWS gives it: C(AwsError(code, message)), with the HTTP status of the model or 400, if not said otherwise."""
+
+    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+        super().__init__(code, message)
+        self.status = status
 
 
 @dataclass
@@ -145,7 +149,8 @@ class Call:
         response = get_serializer_class(self.service, self.protocol)(self.operation_model).serialize(result)
         body = response["body"]
         headers = [*response["headers"].items(), ("x-amzn-RequestId", str(uuid.uuid4()))]
-        return response["status_code"], headers, body if isinstance(body, bytes) else body.encode()
+        status = getattr(result, "status", None) or response["status_code"]
+        return status, headers, body if isinstance(body, bytes) else body.encode()
 
     def read(self, answer: Wire) -> dict[str, Any]:
         """Take the result out of an answer, or raise the error that it is."""
@@ -185,6 +190,8 @@ def routes(model: ServiceModel) -> list[tuple[str, re.Pattern[str], dict[str, li
     found = []
     for name in model.operation_names:
         operation = model.operation_model(name)
+        if operation.deprecated:  # it has a successor at the same address
+            continue
         path, _, query = operation.http["requestUri"].partition("?")
         pattern = re.sub(r"\\\{\w+\\\+\\\}", ".+", re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path.rstrip("/"))))
         required = {*operation.input_shape.required_query_args, *operation.input_shape.required_headers} if operation.input_shape else set()
