@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.ecs.models import ecs_backends
 
 from emulator import capacity
+from emulator.alarms import alarm_states
 from emulator.state import State
 from emulator.tasks import Task
 from emulator.wire import ACCOUNT
@@ -212,9 +212,9 @@ class Service:
 
 
 def in_alarm(region: str, names: Iterable[str]) -> set[str]:
-    """Which of these alarms are in ALARM. Nowhere else do services ask CloudWatch."""
-    alarms = cloudwatch_backends[ACCOUNT][region].alarms
-    return {name for name in names if name in alarms and alarms[name].state_value == "ALARM"}
+    """Which of these alarms are in ALARM."""
+    states = alarm_states(region)
+    return {name for name in names if states.get(name) == "ALARM"}
 
 
 def counts(tasks: list[Task]) -> dict[str, int]:

@@ -8,7 +8,7 @@ import pytest
 
 from support import ModuleFailed
 
-POLICY = {"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}, "action": {"type": "expire"}}]}
+POLICY = {"rules": [{"rulePriority": 2, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5}, "action": {"type": "expire"}}]}
 
 
 def test_creates_changes_and_deletes(aws, check_run_check_run):
@@ -26,7 +26,7 @@ def test_creates_changes_and_deletes(aws, check_run_check_run):
 
 def test_a_lifecycle_rule_added_by_hand_is_removed(aws, run_module, check_run_check_run):
     run_module("ecr_repository", name="r/hand", lifecycle_policy=POLICY)
-    extra = {"rulePriority": 2, "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1}, "action": {"type": "expire"}}
+    extra = {"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1}, "action": {"type": "expire"}}
     aws("ecr").put_lifecycle_policy(repositoryName="r/hand", lifecyclePolicyText=json.dumps({"rules": [*POLICY["rules"], extra]}))
     check_run_check_run("ecr_repository", name="r/hand", lifecycle_policy=POLICY)
 

@@ -6,18 +6,42 @@ import pytest
 
 from support import ModuleFailed
 
-GROUP = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:1:autoScalingGroupName/demo"
-PROVIDER = {
-    "auto_scaling_group_arn": GROUP,
-    "managed_scaling": {"status": "ENABLED", "target_capacity": 90},
-    "managed_termination_protection": "ENABLED",
-    "tags": {"threetier:stack": "demo"},
-}
+
+@pytest.fixture
+def group_arn(aws):
+    """Makes an auto-scaling group, protected from scale-in as managed termination protection demands."""
+    ec2, autoscaling = aws("ec2"), aws("autoscaling")
+
+    def make(name):
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small"})
+        autoscaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=1,
+            LaunchTemplate={"LaunchTemplateName": name},
+            AvailabilityZones=["eu-central-1a"],
+            NewInstancesProtectedFromScaleIn=True,
+        )
+        return autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]["AutoScalingGroupARN"]
+
+    aws("ecs").create_cluster(clusterName="cp")  # an account's first one makes the service-linked role
+    return make
 
 
-def test_creates_changes_and_deletes(aws, check_run_check_run):
-    check_run_check_run("ecs_capacity_provider", name="cp", **PROVIDER)
-    changed = check_run_check_run("ecs_capacity_provider", name="cp", **PROVIDER | {"managed_scaling": {"target_capacity": 80}})
+def provider(group_arn):
+    return {
+        "auto_scaling_group_arn": group_arn,
+        "managed_scaling": {"status": "ENABLED", "target_capacity": 90},
+        "managed_termination_protection": "ENABLED",
+        "tags": {"threetier:stack": "demo"},
+    }
+
+
+def test_creates_changes_and_deletes(aws, group_arn, check_run_check_run):
+    wanted = provider(group_arn("cp-group"))
+    check_run_check_run("ecs_capacity_provider", name="cp", **wanted)
+    changed = check_run_check_run("ecs_capacity_provider", name="cp", **wanted | {"managed_scaling": {"target_capacity": 80}})
     assert changed["diff"] == {"before": {"managedScaling": {"targetCapacity": 90}}, "after": {"managedScaling": {"targetCapacity": 80}}}
 
     found = aws("ecs").describe_capacity_providers(capacityProviders=["cp"], include=["TAGS"])["capacityProviders"][0]
@@ -28,7 +52,7 @@ def test_creates_changes_and_deletes(aws, check_run_check_run):
     check_run_check_run("ecs_capacity_provider", name="cp", state="absent")
 
 
-def test_refuses_to_move_to_another_group(run_module):
-    run_module("ecs_capacity_provider", name="cp-moved", **PROVIDER)
+def test_refuses_to_move_to_another_group(group_arn, run_module):
+    run_module("ecs_capacity_provider", name="cp-moved", **provider(group_arn("cp-moved-1")))
     with pytest.raises(ModuleFailed, match="cannot move it"):
-        run_module("ecs_capacity_provider", name="cp-moved", **PROVIDER | {"auto_scaling_group_arn": GROUP + "2"})
+        run_module("ecs_capacity_provider", name="cp-moved", **provider(group_arn("cp-moved-2")))

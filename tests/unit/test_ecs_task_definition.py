@@ -16,6 +16,7 @@ WEB = {
     "environment": [{"name": "API_URL", "value": "http://api"}, {"name": "COLOUR", "value": "red"}],
 }
 DEFINITION = {
+    "execution_role_arn": "arn:aws:iam::123456789012:role/execution",
     "requires_compatibilities": ["FARGATE"],
     "network_mode": "awsvpc",
     "cpu": "256",

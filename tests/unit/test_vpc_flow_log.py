@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.threetier.aws.plugins.modules import vpc_flow_log
@@ -13,7 +15,12 @@ TAGS = {"threetier:stack": "demo"}
 
 @pytest.fixture
 def vpc_id(aws):
-    """A VPC of the test's own."""
+    """A VPC of the test's own, and a role that may write its flow logs."""
+    if "demo-flow-log" not in [role["RoleName"] for role in aws("iam").list_roles()["Roles"]]:
+        trust = {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        aws("iam").create_role(
+            RoleName="demo-flow-log", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
     return aws("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
 
 
