@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import boto3
 import pytest
@@ -111,6 +112,11 @@ class Stack:
         """All requests that the emulator has answered so far."""
         return requests_in(self.directory / "molecule" / "requests.jsonl")
 
+    def inventory(self) -> list[dict[str, Any]]:
+        """Everything that exists in the stack's account."""
+        with urlopen(f"{self.endpoint}/emulator/inventory", timeout=30) as answer:
+            return json.load(answer)
+
     @property
     def emulator_pid(self) -> int:
         """Process of the emulator; those of the tasks are its children."""
@@ -118,8 +124,9 @@ class Stack:
 
 
 def requests_in(log: Path) -> list[dict[str, Any]]:
-    """The lines of a request log."""
-    return [json.loads(line) for line in log.read_text().splitlines()]
+    """The requests of a request log, which has a line for each slow step, too."""
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    return [entry for entry in entries if "operation" in entry]
 
 
 def writes(requests: list[dict[str, Any]]) -> list[str]:
