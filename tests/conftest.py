@@ -27,7 +27,7 @@ JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of an emulator that lives as long as the test session."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--request-log", tmp_path_factory.mktemp("emulator") / "requests.jsonl"],
+        [sys.executable, "-m", "emulator", "--port", "0", "--time-scale", "0", "--request-log", tmp_path_factory.mktemp("emulator") / "requests.jsonl"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
