@@ -5,6 +5,7 @@ Rules work on plain dictionaries in the names of the API; moto's parsers and ser
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import uuid
@@ -72,6 +73,10 @@ class Call:
         presigned = "Credential=" + self.query.get("X-Amz-Credential", [""])[0]
         if match := CREDENTIAL.search(self.environ.get("HTTP_AUTHORIZATION", "")) or CREDENTIAL.search(presigned):
             self.signing_name, self.region = match["service"], match["region"]
+        # Botocore packs what is long. In S3 it is the object that is packed, and stays so.
+        if self.signing_name != "s3" and self.environ.get("HTTP_CONTENT_ENCODING") == "gzip":
+            self.body = gzip.decompress(self.body)
+            del self.environ["HTTP_CONTENT_ENCODING"]
 
     @cached_property
     def query(self) -> dict[str, list[str]]:

@@ -6,10 +6,14 @@ amend what moto says, answer by itself, or raise AwsError(code, message)::
 
     @rule("dynamodb", "DeleteTable")
     def deletion_protection(call: Call, proceed: Proceed) -> Answer:
-        '''What AWS does. What moto does. Link to the AWS document.'''
+        '''What AWS does. What moto does. Moto could take it. Link to the AWS document.'''
         if protected(call.params["TableName"]):
             raise AwsError("ValidationException", "Resource cannot be deleted as it is currently protected against deletion.")
         return proceed()
+
+"Moto could take it." ends the prose of a rule that needs nothing but the request and moto's own state: a check, an error code, a
+field that is kept, pages. To look into another of moto's backends is moto's way too. A rule that needs the emulator's loop, clock or
+policies lacks the sentence; "Moto could take a part of it: WHICH." says what remains. docs/conformance.md has a column for it.
 
 Every module of this package is loaded at the start.
 """

@@ -60,6 +60,7 @@ def tags_of(call: Call, arn: str) -> dict[str, str]:
 def a_new_target_keeps_its_tags(call: Call, proceed: Proceed) -> Answer:
     """Tags given when a target is registered belong to it; moto forgets them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     answer = proceed()
@@ -71,6 +72,7 @@ def a_new_target_keeps_its_tags(call: Call, proceed: Proceed) -> Answer:
 def targets_have_tags(call: Call, proceed: Proceed) -> Answer:
     """A target's tags can be read and changed by its ARN; moto has none of these calls.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/userguide/resource-tagging-support.html
     """
     tags = tags_of(call, call.params["ResourceARN"])
@@ -86,6 +88,7 @@ def targets_have_tags(call: Call, proceed: Proceed) -> Answer:
 def a_target_takes_its_policies_along(call: Call, proceed: Proceed) -> Answer:
     """Deregistering a target deletes its scaling policies and its tags; in moto the policies survive.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
     """
     backend = backend_of(call)
@@ -100,6 +103,7 @@ def a_target_takes_its_policies_along(call: Call, proceed: Proceed) -> Answer:
 def capacity_range(call: Call, proceed: Proceed) -> Answer:
     """A new target needs both ends of its range, and the lower is not above the upper: ValidationException. Moto takes any range.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
     """
     target, params = target_of(call), call.params
@@ -116,10 +120,11 @@ def capacity_range(call: Call, proceed: Proceed) -> Answer:
 def table_exists(call: Call, proceed: Proceed) -> Answer:
     """A table that is to be scaled exists: ValidationException. Moto looks for services of ECS only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/userguide/services-that-can-integrate-dynamodb.html
     """
     namespace, resource, _ = named(call)
-    if namespace == "dynamodb" and resource.split("/")[1] not in dynamodb_backends[ACCOUNT][call.region].tables:
+    if namespace == "dynamodb" and resource.partition("/")[2].split("/")[0] not in dynamodb_backends[ACCOUNT][call.region].tables:
         raise invalid(f"DynamoDB table does not exist: {resource}")
     return proceed()
 
@@ -128,6 +133,7 @@ def table_exists(call: Call, proceed: Proceed) -> Answer:
 def policy_needs_a_target(call: Call, proceed: Proceed) -> Answer:
     """A policy scales a registered target: ObjectNotFoundException. Moto takes a policy without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScalingPolicy.html
     """
     if target_of(call) is None:
@@ -139,6 +145,7 @@ def policy_needs_a_target(call: Call, proceed: Proceed) -> Answer:
 def one_policy_a_metric(call: Call, proceed: Proceed) -> Answer:
     """A target has at most one target tracking policy for a metric: ValidationException. Moto takes several.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
     """
     metric = metric_of(call.params.get("TargetTrackingScalingPolicyConfiguration"))
@@ -159,6 +166,7 @@ def metric_of(configuration: dict[str, Any] | None) -> dict[str, Any] | None:
 def request_count_needs_a_label(call: Call, proceed: Proceed) -> Answer:
     """ALBRequestCountPerTarget names its load balancer and target group: ValidationException. Moto takes a policy without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PredefinedMetricSpecification.html
     """
     metric = call.params.get("TargetTrackingScalingPolicyConfiguration", {}).get("PredefinedMetricSpecification", {})
@@ -171,6 +179,7 @@ def request_count_needs_a_label(call: Call, proceed: Proceed) -> Answer:
 def changed_policy_keeps_no_old_alarms(call: Call, proceed: Proceed) -> Answer:
     """A target tracking policy has its own alarms, and they are its only ones after a change. Moto makes new ones and leaves the old.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking.html
     """
     for policy in policies_of(call):
@@ -183,6 +192,7 @@ def changed_policy_keeps_no_old_alarms(call: Call, proceed: Proceed) -> Answer:
 def policy_exists(call: Call, proceed: Proceed) -> Answer:
     """A policy that does not exist: ObjectNotFoundException. Moto calls it a ValidationException.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeleteScalingPolicy.html
     """
     if call.params["PolicyName"] not in [policy.policy_name for policy in policies_of(call)]:
@@ -194,6 +204,7 @@ def policy_exists(call: Call, proceed: Proceed) -> Answer:
 def target_exists(call: Call, proceed: Proceed) -> Answer:
     """A target that does not exist: ObjectNotFoundException. Moto calls it a ValidationException.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
     """
     if target_of(call) is None:

@@ -1,4 +1,4 @@
-"""EC2 Auto Scaling: groups. Where no code is named, the error is ValidationError. Moto could take the checks into its backend's methods."""
+"""EC2 Auto Scaling: groups. Where no code is named, the error is ValidationError."""
 
 from __future__ import annotations
 
@@ -79,6 +79,7 @@ def lifecycle_of_instances_and_groups(call: Call, proceed: Proceed) -> Answer:
 def delete_group(call: Call, proceed: Proceed) -> Answer:
     """ForceDelete terminates the instances, protected ones too; the group is there until they are gone. In moto protected ones run on.
 
+    Moto could take a part of it: the protected ones.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteAutoScalingGroup.html
     """
     with call.state.lock:
@@ -105,6 +106,7 @@ def delete_group(call: Call, proceed: Proceed) -> Answer:
 def group_with_instances(call: Call, proceed: Proceed) -> Answer:
     """A group with instances is deleted by force alone: ResourceInUse. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteAutoScalingGroup.html
     """
     group = group_of(call)
@@ -128,6 +130,7 @@ def group_in_deletion(call: Call, proceed: Proceed) -> Answer:
 def group_name_is_free(call: Call, proceed: Proceed) -> Answer:
     """A group of that name, a going one too: AlreadyExists. Moto puts the new one in its place.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html
     """
     if group := group_of(call):
@@ -140,6 +143,7 @@ def group_name_is_free(call: Call, proceed: Proceed) -> Answer:
 def sizes_in_order(call: Call, proceed: Proceed) -> Answer:
     """The desired capacity lies between the smallest and the largest size. Moto takes any numbers.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/asg-capacity-limits.html
     """
     group, params = group_of(call), call.params
@@ -156,6 +160,7 @@ def sizes_in_order(call: Call, proceed: Proceed) -> Answer:
 def desired_capacity_in_range(call: Call, proceed: Proceed) -> Answer:
     """The desired capacity lies between the smallest and the largest size. Moto takes any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SetDesiredCapacity.html
     """
     group, desired = group_of(call), call.params["DesiredCapacity"]
@@ -170,6 +175,7 @@ def desired_capacity_in_range(call: Call, proceed: Proceed) -> Answer:
 def launch_template_exists(call: Call, proceed: Proceed) -> Answer:
     """The launch template and its version exist. Moto answers with EC2's error to the first, and takes any version.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_LaunchTemplateSpecification.html
     """
     given, ec2 = call.params.get("LaunchTemplate"), ec2_of(call)
@@ -191,6 +197,7 @@ def launch_template_exists(call: Call, proceed: Proceed) -> Answer:
 def group_subnets_exist(call: Call, proceed: Proceed) -> Answer:
     """The subnets exist. Moto answers with EC2's error.
 
+    Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html
     """
     known = {subnet for zone in ec2_of(call).subnets.values() for subnet in zone}

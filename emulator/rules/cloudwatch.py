@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,42 +36,8 @@ def backend_of(call: Call) -> CloudWatchBackend:
 
 
 def valid_params(call: Call) -> dict[str, Any]:
-    """The parameters of a call, which keep to the constraints of botocore's model; botocore itself checks the lower ones only.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CommonErrors.html
-    """
-    params = {key: value for key, value in call.params.items() if value is not None}
-    if problems := list(broken_constraints(call.operation_model.input_shape, params, "")):
-        count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
-        raise refuse(f"{count}: {'; '.join(problems)}")
-    return params
-
-
-def broken_constraints(shape: Any, value: Any, path: str) -> Iterable[str]:
-    """Constraints of the model that a value breaks, in the words of AWS."""
-    told = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must"
-    if shape.type_name == "structure":
-        for name, member in shape.members.items():
-            inner = f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
-            if value.get(name) is not None:
-                yield from broken_constraints(member, value[name], inner)
-            elif name in shape.required_members:
-                yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
-        return
-    is_number = shape.type_name in ("integer", "long", "double", "float")
-    size = value if is_number else len(value) if shape.type_name in ("list", "string") else 0
-    least, most = shape.metadata.get("min", size), shape.metadata.get("max", size)
-    if not least <= size <= most:
-        bound = f"greater than or equal to {least}" if size < least else f"less than or equal to {most}"
-        yield f"{told} have {'value' if is_number else 'length'} {bound}"
-    if shape.type_name == "list":
-        for number, item in enumerate(value, 1):
-            yield from broken_constraints(shape.member, item, f"{path}.{number}.member")
-    elif shape.type_name == "string":
-        if shape.enum and value not in shape.enum:
-            yield f"{told} satisfy enum value set: [{', '.join(shape.enum)}]"
-        if "pattern" in shape.metadata and not re.fullmatch(shape.metadata["pattern"], value):
-            yield f"{told} satisfy regular expression pattern: {shape.metadata['pattern']}"
+    """The parameters that a call gives; C(emulator/validation.py) has held them against the model."""
+    return {key: value for key, value in call.params.items() if value is not None}
 
 
 def token_of(*place: Any) -> str:
@@ -95,7 +60,7 @@ def place_of(token: str) -> tuple[Any, ...]:
 def a_metric_alarm_keeps_all_its_fields(call: Call, _proceed: Proceed) -> Answer:
     """Creates an alarm without data, or replaces the settings of one and leaves its state; tags are only taken for a new one.
 
-    Moto starts alarms as OK, begins anew on every update, forgets newer fields and checks little.
+    Moto starts alarms as OK, begins anew on every update, forgets newer fields and checks little. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     """
     params = valid_params(call)
@@ -106,7 +71,7 @@ def a_metric_alarm_keeps_all_its_fields(call: Call, _proceed: Proceed) -> Answer
 @rule("cloudwatch", "PutCompositeAlarm")
 def a_composite_alarm_looks_at_alarms_that_exist(call: Call, _proceed: Proceed) -> Answer:
     """The alarms in the rule must exist, and so must the suppressor, which needs both periods. Two composite alarms may look at each
-    other in a circle; neither can be deleted then, nor is it evaluated. Moto has no composite alarms.
+    other in a circle; neither can be deleted then, nor is it evaluated. Moto has no composite alarms. Moto could take it.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
     """
@@ -312,7 +277,7 @@ def described(call: Call, alarm: Alarm) -> dict[str, Any]:
 def alarms_are_read_in_pages(call: Call, _proceed: Proceed) -> Answer:
     """All filters count, metric alarms are read where no type is given, and pages are at most 100 long, 50 by default.
 
-    Moto looks at one filter only and gives all at once.
+    Moto looks at one filter only and gives all at once. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
     """
     params = valid_params(call)
@@ -369,7 +334,7 @@ def has_action(alarm: Alarm, prefix: str) -> bool:
 def alarms_of_a_metric(call: Call, _proceed: Proceed) -> Answer:
     """The alarms on exactly this metric, dimensions included; statistic, period and unit count where they are given.
 
-    Moto compares name and namespace alone.
+    Moto compares name and namespace alone. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmsForMetric.html
     """
     params = valid_params(call)
@@ -388,7 +353,7 @@ def alarms_of_a_metric(call: Call, _proceed: Proceed) -> Answer:
 def alarms_have_a_history(call: Call, _proceed: Proceed) -> Answer:
     """What happened to alarms, the newest first, also to those that are gone: changes of settings and state, and actions.
 
-    Moto does not implement it.
+    Moto does not implement it. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarmHistory.html
     """
     params = valid_params(call)
@@ -417,6 +382,7 @@ def alarms_have_a_history(call: Call, _proceed: Proceed) -> Answer:
 def an_alarm_that_another_looks_at_stays(call: Call, _proceed: Proceed) -> Answer:
     """Deletes all or nothing: not what a composite alarm looks at, and one composite alarm at most. Names that nobody has are no error.
 
+    Moto deletes whatever is named. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
     """
     with call.state.lock:
@@ -438,7 +404,7 @@ def an_alarm_that_another_looks_at_stays(call: Call, _proceed: Proceed) -> Answe
 
 @rule("cloudwatch", "EnableAlarmActions", "DisableAlarmActions")
 def actions_can_be_switched(call: Call, _proceed: Proceed) -> Answer:
-    """Switches the actions of alarms; names that nobody has are no error.
+    """Switches the actions of alarms; names that nobody has are no error. Moto keeps the switch, and executes no actions.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DisableAlarmActions.html
     """
@@ -477,9 +443,6 @@ def alarms_see_metric_data(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
-    if call.environ.get("HTTP_CONTENT_ENCODING") == "gzip":  # botocore packs what is long
-        call.body = gzip.decompress(call.body)
-        del call.environ["HTTP_CONTENT_ENCODING"]
     answer = proceed()
     with call.state.lock:
         alarms.put_data(call.state, call.region, call.params["Namespace"], call.params.get("MetricData", []))
@@ -493,6 +456,7 @@ def alarms_see_metric_data(call: Call, proceed: Proceed) -> Answer:
 def alarms_and_dashboards_have_tags(call: Call, proceed: Proceed) -> Answer:
     """Tags belong to what exists: alarms, dashboards, insight rules. In moto they also belong to alarms that are gone.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_TagResource.html
     """
     params = valid_params(call)

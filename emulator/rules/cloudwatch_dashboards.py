@@ -64,7 +64,7 @@ def metric_problems(metrics: list[Any], path: str) -> Iterator[tuple[str, str]]:
 def a_dashboard_has_widgets(call: Call, _proceed: Proceed) -> Answer:
     """The body is JSON with a list of widgets that can be shown; tags are only taken for a new dashboard.
 
-    Moto takes any JSON and forgets tags.
+    Moto takes any JSON and forgets tags. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
     """
     params = valid_params(call)
@@ -91,6 +91,7 @@ def a_dashboard_has_widgets(call: Call, _proceed: Proceed) -> Answer:
 def a_dashboard_belongs_to_no_region(call: Call, _proceed: Proceed) -> Answer:
     """A dashboard is found from every region. In moto each region has its own.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetDashboard.html
     """
     name = valid_params(call)["DashboardName"]
@@ -104,6 +105,7 @@ def a_dashboard_belongs_to_no_region(call: Call, _proceed: Proceed) -> Answer:
 def dashboards_are_listed(call: Call, _proceed: Proceed) -> Answer:
     """The dashboards of the account, whose names begin with a prefix, in pages of 1,000. Moto has a single page.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListDashboards.html
     """
     params = valid_params(call)
@@ -121,6 +123,7 @@ def dashboards_are_listed(call: Call, _proceed: Proceed) -> Answer:
 def dashboards_are_deleted_as_far_as_they_exist(call: Call, _proceed: Proceed) -> Answer:
     """Deletes the dashboards that exist, and is an error if one does not. Moto then deletes none, and keeps tags.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteDashboards.html
     """
     names, backend = valid_params(call)["DashboardNames"], cloudwatch_backends[ACCOUNT][DASHBOARD_REGION]

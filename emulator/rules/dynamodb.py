@@ -49,6 +49,7 @@ def pass_through(call: Call, table: Table, status: str, step: str) -> None:
 def table_id(call: Call, proceed: Proceed) -> Answer:
     """A table has a TableId, another one each time it is made anew. Moto leaves it out.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TableDescription.html
     """
     answer = proceed()
@@ -62,6 +63,7 @@ def table_id(call: Call, proceed: Proceed) -> Answer:
 def encryption(call: Call, proceed: Proceed) -> Answer:
     """SSESpecification changes the key of a table, or gives it back to DynamoDB's own key. Moto ignores it here.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
     """
     table = table_of(call)
@@ -164,6 +166,7 @@ def backups_not_available(call: Call, proceed: Proceed) -> Answer:
 def table_name_invalid(call: Call, proceed: Proceed) -> Answer:
     """A table's name has 3 to 255 letters, digits, underscores, hyphens and points: ValidationException. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
     """
     name = call.params["TableName"]
@@ -180,6 +183,7 @@ def table_name_invalid(call: Call, proceed: Proceed) -> Answer:
 def key_schema_invalid(call: Call, proceed: Proceed) -> Answer:
     """A table's key is one hash key, then at most one range key: ValidationException. Moto takes any order and number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
     """
     schema = call.params.get("KeySchema", [])
@@ -201,6 +205,7 @@ def table_key_not_usable(call: Call, proceed: Proceed) -> Answer:
     """The key of a table is a key of the customer that is there and enabled: ValidationException. Moto takes any.
 
     DynamoDB's own key, C(alias/aws/dynamodb), cannot be named.
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSESpecification.html
     """
     wanted = call.params.get("SSESpecification", {}).get("KMSMasterKeyId")
@@ -216,6 +221,7 @@ def table_key_not_usable(call: Call, proceed: Proceed) -> Answer:
 def update_of_nothing(call: Call, proceed: Proceed) -> Answer:
     """An update changes something: ValidationException. Moto takes one that is empty, or that sets the throughput there is.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
     """
     if not any(call.params.get(name) is not None for name in UPDATES):
@@ -245,6 +251,7 @@ def update_of_nothing(call: Call, proceed: Proceed) -> Answer:
 def throughput_and_billing_mode(call: Call, proceed: Proceed) -> Answer:
     """Provisioned capacity needs its throughput, and on-demand has none: ValidationException. Moto checks this for new tables only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTable.html
     """
     table, throughput = table_of(call), call.params.get("ProvisionedThroughput")
@@ -313,6 +320,7 @@ def time_to_live_in_time(call: Call, proceed: Proceed) -> Answer:
 def time_to_live_set_already(call: Call, proceed: Proceed) -> Answer:
     """Expiry that is on cannot be switched on, nor moved to another attribute, nor off twice: ValidationException. Moto takes all.
 
+    Moto could take it.
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateTimeToLive.html
     """
     table = table_of(call)

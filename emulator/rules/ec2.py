@@ -54,8 +54,7 @@ def invalid(message: str) -> AwsError:
 def tag_limits(call: Call, proceed: Proceed) -> Answer:
     """A key has 128 characters at most, a value 256, comes once, and C(aws:) is Amazon's: InvalidParameterValue.
 
-    Moto takes all; it could check in create_tags.
-
+    Moto takes all. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
     """
     for tags in [call.params.get("Tags", []), *(each.get("Tags", []) for each in call.params.get("TagSpecifications", []))]:
@@ -83,6 +82,7 @@ def check_tags(tags: list[dict[str, str]]) -> None:
 def tagged_resource_unknown(call: Call, proceed: Proceed) -> Answer:
     """What is tagged exists; each kind of resource has an error of its own. Moto overlooks the kinds that are listed here.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html
     """
     backend = ec2_of(call)
@@ -105,6 +105,7 @@ def tagged_resource_unknown(call: Call, proceed: Proceed) -> Answer:
 def tag_specification_type(call: Call, proceed: Proceed) -> Answer:
     """Tags of another type than the operation makes are refused with InvalidParameterValue. Moto drops them, or takes them all the same.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TagSpecification.html
     """
     for specification in call.params.get("TagSpecifications", []):
@@ -117,6 +118,7 @@ def tag_specification_type(call: Call, proceed: Proceed) -> Answer:
 def nat_gateways_are_natgateway(call: Call, proceed: Proceed) -> Answer:
     """The resource type of a NAT gateway is C(natgateway) on AWS; moto calls it C(nat-gateway), so a filter for AWS's word finds nothing.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html
     """
     call.body = call.body.replace(b"=natgateway", b"=nat-gateway")
@@ -134,6 +136,7 @@ def nat_gateways_are_natgateway(call: Call, proceed: Proceed) -> Answer:
 def cidr_is_canonical(call: Call, proceed: Proceed) -> Answer:
     """100.68.0.18/18 becomes 100.68.0.0/18, so what is read back may differ from what was asked for. Moto keeps what it was given.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
     """
     form = [

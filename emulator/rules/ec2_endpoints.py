@@ -40,7 +40,7 @@ def service_of(call: Call) -> str:
 def endpoint_states(call: Call, proceed: Proceed) -> Answer:
     """A new endpoint is C(pending), then C(available); an interface endpoint has an interface a subnet, with the endpoint's groups.
 
-    In moto it is available at once, and its interfaces have the default group.
+    In moto it is available at once, and its interfaces have the default group. Moto could take a part of it: the groups.
     https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
     """
     answer, backend = proceed(), ec2_of(call)
@@ -66,6 +66,7 @@ def settle(endpoint: VPCEndPoint) -> None:
 def endpoint_service(call: Call, proceed: Proceed) -> Answer:
     """A service that is not offered is InvalidServiceName; a type that it does not have is InvalidParameter. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html
     """
     service = service_of(call)
@@ -82,6 +83,7 @@ def endpoint_service(call: Call, proceed: Proceed) -> Answer:
 def endpoint_route_exists(call: Call, proceed: Proceed) -> Answer:
     """A route table has one gateway endpoint a service: RouteAlreadyExists. Moto makes a second one.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/gateway-endpoints.html
     """
     if kind_of(call) == GATEWAY:
@@ -97,7 +99,7 @@ def endpoint_route_exists(call: Call, proceed: Proceed) -> Answer:
 def endpoint_private_dns(call: Call, proceed: Proceed) -> Answer:
     """Private DNS, the default of interface endpoints, wants both DNS attributes of the VPC, and is there once a service: InvalidParameter.
 
-    Moto takes any.
+    Moto takes any. Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
     """
     if kind_of(call) != INTERFACE or call.params.get("PrivateDnsEnabled") is False:
@@ -122,6 +124,7 @@ def on(attribute: Any) -> bool:
 def endpoint_subnets(call: Call, proceed: Proceed) -> Answer:
     """An interface endpoint has one subnet a zone: DuplicateSubnetsInSameZone. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/privatelink/create-interface-endpoint.html
     """
     subnets = [subnet for subnet_id in call.params.get("SubnetIds", []) if (subnet := found(ec2_of(call).get_subnet, subnet_id))]
@@ -134,6 +137,7 @@ def endpoint_subnets(call: Call, proceed: Proceed) -> Answer:
 def endpoint_parts_exist(call: Call, proceed: Proceed) -> Answer:
     """Route tables and groups exist: InvalidRouteTableId.NotFound, InvalidGroup.NotFound. Moto leaves an endpoint behind, or breaks later.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpcEndpoint.html
     """
     backend = ec2_of(call)
@@ -150,6 +154,7 @@ def endpoint_parts_exist(call: Call, proceed: Proceed) -> Answer:
 def endpoint_takes_its_time_to_go(call: Call, proceed: Proceed) -> Answer:
     """An endpoint is C(deleting), then gone with its interfaces; unknown ones are listed as unsuccessful. In moto it stays as C(deleted).
 
+    Moto could take a part of it: the list.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpcEndpoints.html
     """
     backend, unknown = ec2_of(call), []

@@ -68,7 +68,7 @@ def move(instance: Instance, before: str, name: str, code: int) -> None:
 def group_of_an_interface_unknown(call: Call, proceed: Proceed) -> Answer:
     """The groups exist: InvalidGroup.NotFound for an instance, InvalidSecurityGroupID.NotFound for an interface.
 
-    Moto makes a group of that id.
+    Moto makes a group of that id. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
     code = "InvalidGroup.NotFound" if call.operation == "RunInstances" else "InvalidSecurityGroupID.NotFound"
@@ -83,6 +83,7 @@ def group_of_an_interface_unknown(call: Call, proceed: Proceed) -> Answer:
 def instance_type(call: Call, proceed: Proceed) -> Answer:
     """The region has the instance type: InvalidParameterValue. Moto checks on demand only, with InvalidInstanceType.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
     """
     wanted = call.params.get("InstanceType") or template_data(call).get("InstanceType")
@@ -96,6 +97,7 @@ def instance_type(call: Call, proceed: Proceed) -> Answer:
 def groups_of_the_subnets_vpc(call: Call, proceed: Proceed) -> Answer:
     """The security groups are those of the subnet's VPC: InvalidParameter. Moto takes those of any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/security-groups.html
     """
     backend = ec2_of(call)
@@ -114,7 +116,7 @@ def groups_of_the_subnets_vpc(call: Call, proceed: Proceed) -> Answer:
 def metadata_options_of_the_template(call: Call, proceed: Proceed) -> Answer:
     """Instances have the metadata options of their launch template, such as IMDSv2.
 
-    Moto's have the default; it could read them where it reads the template's tags.
+    Moto's have the default: it reads the template's tags, but not these. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-options.html
     """
     backend = ec2_of(call)
@@ -136,6 +138,7 @@ def metadata_options_of_the_template(call: Call, proceed: Proceed) -> Answer:
 def launch_template_name(call: Call, proceed: Proceed) -> Answer:
     """A name has 3 to 128 letters, digits and C(().-/_): InvalidLaunchTemplateName.MalformedException. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
     """
     if not TEMPLATE_NAME.fullmatch(call.params.get("LaunchTemplateName", "")):
@@ -151,6 +154,7 @@ def launch_template_name(call: Call, proceed: Proceed) -> Answer:
 def launch_template_tags(call: Call, proceed: Proceed) -> Answer:
     """Tags that a template gives to instances must not begin with C(aws:): InvalidTagKey.Malformed. Moto takes them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions
     """
     for specification in call.params.get("LaunchTemplateData", {}).get("TagSpecifications", []):
@@ -165,6 +169,7 @@ def launch_template_tags(call: Call, proceed: Proceed) -> Answer:
 def launch_template_unknown(call: Call, proceed: Proceed) -> Answer:
     """A template that is not there is InvalidLaunchTemplateId.NotFound. Moto leaves it out of its answer, names another error, or breaks.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
     named = [call.params.get("LaunchTemplateId"), call.params.get("LaunchTemplate", {}).get("LaunchTemplateId")]
@@ -179,7 +184,7 @@ def launch_template_unknown(call: Call, proceed: Proceed) -> Answer:
 def tags_of_the_template_are_not_in_its_versions(call: Call, proceed: Proceed) -> Answer:
     """The tags of a launch template itself are no part of its versions' data.
 
-    Moto puts them there, so that the first version differs from all others.
+    Moto puts them there, so that the first version differs from all others. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplate.html
     """
     answer = proceed()

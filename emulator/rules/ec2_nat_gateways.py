@@ -64,6 +64,7 @@ def free(call: Call, address: ElasticAddress) -> None:
 def nat_gateway_needs_an_address(call: Call, proceed: Proceed) -> Answer:
     """A public NAT gateway has an address: MissingParameter. Moto makes it without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html
     """
     if call.params.get("ConnectivityType", PUBLIC) == PUBLIC and not call.params.get("AllocationId"):
@@ -75,6 +76,7 @@ def nat_gateway_needs_an_address(call: Call, proceed: Proceed) -> Answer:
 def nat_gateway_token(call: Call, proceed: Proceed) -> Answer:
     """The same ClientToken gives the same gateway; with other parameters it is IdempotentParameterMismatch. Moto makes another gateway.
 
+    Moto could take it.
     https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
     """
     if token := call.params.get("ClientToken"):
@@ -93,6 +95,7 @@ def nat_gateway_takes_its_time_to_go(call: Call, proceed: Proceed) -> Answer:
 
     An unknown one is NatGatewayNotFound.
     In moto it is deleted at once, but interface and association stay; an unknown one breaks it.
+    Moto could take a part of it: all but the time.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html
     """
     gateway = ec2_of(call).nat_gateways.get(gateway_id := call.params["NatGatewayId"])
@@ -114,6 +117,7 @@ def end(call: Call, gateway: NatGateway) -> None:
 def nat_gateway_unknown(call: Call, proceed: Proceed) -> Answer:
     """A NAT gateway that is not there is NatGatewayNotFound. Moto's answer is empty.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
     for gateway_id in call.params.get("NatGatewayIds", []):
@@ -126,6 +130,7 @@ def nat_gateway_unknown(call: Call, proceed: Proceed) -> Answer:
 def nat_gateway_address_is_amazons(call: Call, proceed: Proceed) -> Answer:
     """The address of a NAT gateway cannot be touched, not even a moment after the gateway reads deleted: AuthFailure. Moto takes it away.
 
+    Moto could take a part of it: the error as long as the gateway is there.
     https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-working-with.html#nat-gateway-deleting
     """
     names = {call.params.get(name) for name in ("AllocationId", "PublicIp", "AssociationId")} - {None}

@@ -24,6 +24,7 @@ def interfaces_of(call: Call) -> list[NetworkInterface]:
 def interface_goes_with_its_instance(call: Call, proceed: Proceed) -> Answer:
     """The interface that an instance was launched with is deleted on its termination. In moto it stays.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-eni.html
     """
     interfaces_of(call)
@@ -34,6 +35,7 @@ def interface_goes_with_its_instance(call: Call, proceed: Proceed) -> Answer:
 def interface_in_use(call: Call, proceed: Proceed) -> Answer:
     """An interface that an instance or a service uses cannot be deleted: InvalidParameterValue. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNetworkInterface.html
     """
     interface = ec2_of(call).enis.get(interface_id := call.params["NetworkInterfaceId"])
@@ -46,6 +48,7 @@ def interface_in_use(call: Call, proceed: Proceed) -> Answer:
 def address_in_use(call: Call, proceed: Proceed) -> Answer:
     """An address that is associated cannot be released: InvalidIPAddress.InUse. Moto takes it away.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReleaseAddress.html
     """
     for address in ec2_of(call).addresses:
@@ -58,6 +61,7 @@ def address_in_use(call: Call, proceed: Proceed) -> Answer:
 def default_security_group_stays(call: Call, proceed: Proceed) -> Answer:
     """The default group of a VPC goes with the VPC only: CannotDelete. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
     """
     group = ec2_of(call).get_security_group_from_id(group_id := call.params.get("GroupId", ""))
@@ -70,6 +74,7 @@ def default_security_group_stays(call: Call, proceed: Proceed) -> Answer:
 def security_group_in_a_permission(call: Call, proceed: Proceed) -> Answer:
     """A group that a permission of another one names cannot be deleted: DependencyViolation. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
     """
     group_id = call.params.get("GroupId")
@@ -83,6 +88,7 @@ def security_group_in_a_permission(call: Call, proceed: Proceed) -> Answer:
 def security_group_of_an_interface(call: Call, proceed: Proceed) -> Answer:
     """A group that an interface has cannot be deleted: DependencyViolation. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html
     """
     group_id = call.params.get("GroupId")
@@ -95,6 +101,7 @@ def security_group_of_an_interface(call: Call, proceed: Proceed) -> Answer:
 def subnet_in_use(call: Call, proceed: Proceed) -> Answer:
     """A subnet with interfaces in it cannot be deleted: DependencyViolation. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSubnet.html
     """
     subnet_id = call.params["SubnetId"]
@@ -107,6 +114,7 @@ def subnet_in_use(call: Call, proceed: Proceed) -> Answer:
 def subnet_takes_its_association_along(call: Call, proceed: Proceed) -> Answer:
     """Deleting a subnet ends its association with a route table. In moto the association stays, and with it the table.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/subnet-deleting.html
     """
     answer = proceed()
@@ -121,6 +129,7 @@ def subnet_takes_its_association_along(call: Call, proceed: Proceed) -> Answer:
 def main_route_table_stays(call: Call, proceed: Proceed) -> Answer:
     """The main table of a VPC goes with the VPC only: DependencyViolation. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteRouteTable.html
     """
     table = found(ec2_of(call).get_route_table, table_id := call.params["RouteTableId"])
@@ -133,6 +142,7 @@ def main_route_table_stays(call: Call, proceed: Proceed) -> Answer:
 def internet_gateway_with_public_addresses(call: Call, proceed: Proceed) -> Answer:
     """A gateway cannot be detached while interfaces of its VPC have public addresses: DependencyViolation. Moto detaches it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachInternetGateway.html
     """
     vpc_id = call.params["VpcId"]
@@ -148,6 +158,7 @@ def internet_gateway_with_public_addresses(call: Call, proceed: Proceed) -> Answ
 def vpc_in_use(call: Call, proceed: Proceed) -> Answer:
     """A VPC goes when nothing is in it but what was made with it: DependencyViolation. Moto looks at subnets and VPN gateways only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpc.html
     """
     vpc_id = call.params["VpcId"]

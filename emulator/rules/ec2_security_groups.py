@@ -51,6 +51,7 @@ def protocol_of(permission: dict[str, Any]) -> str:
 def security_group_name(call: Call, proceed: Proceed) -> Answer:
     """Name and description have 255 characters of an alphabet; C(sg-) and C(default) are Amazon's: InvalidParameterValue. Moto takes all.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
     """
     name, description = call.params.get("GroupName", ""), call.params.get("GroupDescription") or call.params.get("Description", "")
@@ -71,6 +72,7 @@ def security_group_name(call: Call, proceed: Proceed) -> Answer:
 def security_group_of_unknown_vpc(call: Call, proceed: Proceed) -> Answer:
     """The VPC exists: InvalidVpcID.NotFound. Moto makes a group beside all VPCs.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html
     """
     if vpc_id := call.params.get("VpcId"):
@@ -82,7 +84,7 @@ def security_group_of_unknown_vpc(call: Call, proceed: Proceed) -> Answer:
 def permission_duplicate(call: Call, proceed: Proceed) -> Answer:
     """A permission that is there is InvalidPermission.Duplicate, whatever its description, and then none of the call's is made.
 
-    Moto takes a group pair with another description, and makes those before the duplicate. It could compare without descriptions first.
+    Moto takes a group pair with another description, and makes those before the duplicate. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html
     """
     group = group_of(call)
@@ -112,6 +114,7 @@ def permission_duplicate(call: Call, proceed: Proceed) -> Answer:
 def permission_ports(call: Call, proceed: Proceed) -> Answer:
     """TCP and UDP need both ports, the first not above the second: InvalidParameterValue. Moto fails without ports and takes any range.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html
     """
     for permission in permissions(call):
@@ -130,6 +133,7 @@ def permission_ports(call: Call, proceed: Proceed) -> Answer:
 def permission_description(call: Call, proceed: Proceed) -> Answer:
     """A description has 255 characters of an alphabet without quotes or umlauts: InvalidParameterValue. Moto takes all.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html
     """
     for permission in permissions(call):
@@ -145,6 +149,7 @@ def permission_description(call: Call, proceed: Proceed) -> Answer:
 def permission_of_other_vpc(call: Call, proceed: Proceed) -> Answer:
     """The groups of two VPCs without peering do not see each other: InvalidGroup.NotFound. Moto lets them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
     """
     group, backend = group_of(call), ec2_of(call)

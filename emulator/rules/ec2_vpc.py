@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Any
 
 from moto.ec2.models.route_tables import Route
@@ -34,6 +33,7 @@ def vpc_is_pending_first(call: Call, proceed: Proceed) -> Answer:
 def one_vpc_attribute_a_request(call: Call, proceed: Proceed) -> Answer:
     """A request changes one attribute: InvalidParameterCombination. Moto changes the last one that it looks at.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVpcAttribute.html
     """
     if len(call.params.keys() - {"VpcId"}) > 1:
@@ -45,6 +45,7 @@ def one_vpc_attribute_a_request(call: Call, proceed: Proceed) -> Answer:
 def vpc_has_one_gateway(call: Call, proceed: Proceed) -> Answer:
     """A VPC has one Internet gateway: a second one is refused with InvalidParameterValue. Moto attaches it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Internet_Gateway.html
     """
     if internet_gateway_of(call, vpc_id := call.params["VpcId"]):
@@ -61,17 +62,21 @@ def internet_gateway_of(call: Call, vpc_id: str) -> Any:
 def subnet_size(call: Call, proceed: Proceed) -> Answer:
     """A subnet has a block of /16 to /28: InvalidSubnet.Range. Moto checks VPCs only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html
     """
-    if (block := call.params.get("CidrBlock")) and "/" in block and not LARGEST <= IPv4Network(block, strict=False).prefixlen <= SMALLEST:
+    block = call.params.get("CidrBlock") or ""
+    length = block.partition("/")[2]  # what is no block at all moto refuses itself
+    if length.isdecimal() and not LARGEST <= int(length) <= SMALLEST:
         raise AwsError("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
     return proceed()
 
 
 @rule("ec2", "CreateSubnet")
 def subnet_zone(call: Call, proceed: Proceed) -> Answer:
-    """A subnet lies in a zone of its region: InvalidParameterValue. Moto takes a zone of any region; it could ask its own list.
+    """A subnet lies in a zone of its region: InvalidParameterValue. Moto takes a zone of any region.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html
     """
     zones = [zone.name for zone in ec2_of(call).describe_availability_zones()]
@@ -87,6 +92,7 @@ def subnet_zone(call: Call, proceed: Proceed) -> Answer:
 def route_table_of_other_vpc(call: Call, proceed: Proceed) -> Answer:
     """Table and subnet belong to one VPC: InvalidParameterValue. Moto joins any two.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateRouteTable.html
     """
     table = found(ec2_of(call).get_route_table, table_id := call.params["RouteTableId"])
@@ -100,7 +106,7 @@ def route_table_of_other_vpc(call: Call, proceed: Proceed) -> Answer:
 def subnet_has_one_route_table(call: Call, proceed: Proceed) -> Answer:
     """A subnet has one table; another one takes ReplaceRouteTableAssociation: Resource.AlreadyAssociated.
 
-    Moto keeps the first and says nothing.
+    Moto keeps the first and says nothing. Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
     """
     table_id, subnet_id = call.params["RouteTableId"], call.params.get("SubnetId")
@@ -115,6 +121,7 @@ def subnet_has_one_route_table(call: Call, proceed: Proceed) -> Answer:
 def main_association_stays(call: Call, proceed: Proceed) -> Answer:
     """The main table of a VPC is replaced, never disassociated: InvalidParameterValue. Moto does not find the association.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DisassociateRouteTable.html
     """
     association_id = call.params["AssociationId"]
@@ -127,6 +134,7 @@ def main_association_stays(call: Call, proceed: Proceed) -> Answer:
 def route_needs_a_target(call: Call, proceed: Proceed) -> Answer:
     """A route leads to one target: MissingParameter, InvalidParameterCombination. Moto makes routes to nothing.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html
     """
     targets = call.params.keys() & TARGETS
@@ -141,6 +149,7 @@ def route_to_nat_gateway(call: Call, proceed: Proceed) -> Answer:
     """A route wants a NAT gateway that is available; before, and when it failed or is gone, it is InvalidNatGatewayID.NotFound.
 
     Moto routes to any name. AWS accepts a gateway in C(pending) at some moment of its creation, so a caller must wait for C(available).
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html
     """
     if gateway_id := call.params.get("NatGatewayId"):
@@ -154,7 +163,7 @@ def route_to_nat_gateway(call: Call, proceed: Proceed) -> Answer:
 def route_to_internet_gateway(call: Call, proceed: Proceed) -> Answer:
     """A route wants the Internet gateway of its own VPC: InvalidGatewayID.NotFound, InvalidParameterValue.
 
-    Moto routes to that of any VPC, and has another code for one that is not there.
+    Moto routes to that of any VPC, and has another code for one that is not there. Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateRoute.html
     """
     gateway_id, table_id = call.params.get("GatewayId", ""), call.params["RouteTableId"]
@@ -170,6 +179,7 @@ def route_to_internet_gateway(call: Call, proceed: Proceed) -> Answer:
 def local_route_stays(call: Call, proceed: Proceed) -> Answer:
     """The route inside the VPC cannot be deleted: InvalidParameterValue. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
     """
     table = found(ec2_of(call).get_route_table, table_id := call.params["RouteTableId"])
@@ -183,6 +193,7 @@ def local_route_stays(call: Call, proceed: Proceed) -> Answer:
 def route_without_target(call: Call, proceed: Proceed) -> Answer:
     """A route whose gateway or interface is gone stays, in the state C(blackhole). Moto calls it active.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Route.html
     """
     answer, tables = proceed(), ec2_of(call).route_tables

@@ -28,6 +28,7 @@ def repository_of(call: Call) -> Repository:
 def tag_is_immutable(call: Call, proceed: Proceed) -> Answer:
     """An immutable tag stays with its image: ImageTagAlreadyExistsException for another one. Moto gives the error of the same image.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
     """
     repository = repository_of(call)
@@ -47,6 +48,7 @@ def tag_is_immutable(call: Call, proceed: Proceed) -> Answer:
 def manifest_is_none(call: Call, proceed: Proceed) -> Answer:
     """A manifest is JSON: InvalidParameterException. Moto fails.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
     """
     repository_of(call)
@@ -62,6 +64,7 @@ def manifest_is_none(call: Call, proceed: Proceed) -> Answer:
 def layers_not_uploaded(call: Call, proceed: Proceed) -> Answer:
     """The layers of an image are uploaded before its manifest: LayersNotFoundException. Moto does not ask for them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
     """
     repository = repository_of(call)
@@ -82,6 +85,7 @@ def layers_not_uploaded(call: Call, proceed: Proceed) -> Answer:
 def layer_has_another_digest(call: Call, proceed: Proceed) -> Answer:
     """A layer has the digest of its content: InvalidLayerException. Moto does not compare.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CompleteLayerUpload.html
     """
     upload = repository_of(call).uploads.get(call.params["uploadId"])
@@ -96,6 +100,7 @@ def layer_has_another_digest(call: Call, proceed: Proceed) -> Answer:
 def repository_key_unknown(call: Call, proceed: Proceed) -> Answer:
     """The key of a repository must be there and enabled: KmsException. Moto takes any ARN.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
     """
     key = call.params.get("encryptionConfiguration", {}).get("kmsKey")
@@ -109,7 +114,7 @@ def repository_key_unknown(call: Call, proceed: Proceed) -> Answer:
 def lifecycle_policy_invalid(call: Call, proceed: Proceed) -> Answer:
     """The rules of a lifecycle policy must be possible, alone and together: InvalidParameterException. Moto looks at each word alone.
 
-    Moto's EcrLifecyclePolicyValidator could take these checks.
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html
     """
     try:

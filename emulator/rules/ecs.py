@@ -65,7 +65,10 @@ def definition_of(call: Call, name: str) -> TaskDefinition:
 
 def page(call: Call, items: list[Any], name: str, size: int) -> Answer:
     """One page of a list; the token is the place where the next one begins."""
-    start = int(call.params.get("nextToken") or 0)
+    token = call.params.get("nextToken") or "0"
+    if not token.isdecimal():
+        raise invalid("Invalid token.")
+    start = int(token)
     end = start + int(call.params.get("maxResults") or size)
     return {name: items[start:end]} | ({"nextToken": str(end)} if end < len(items) else {})
 

@@ -25,6 +25,7 @@ RESERVED_NAME = re.compile(r"(aws|ecs|fargate)", re.IGNORECASE)
 def create_cluster(call: Call, proceed: Proceed) -> Answer:
     """AWS answers with the cluster of that name if there is one. Moto makes a new one in its place.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCluster.html
     """
     cluster = backend_of(call).clusters.get(call.params.get("clusterName", "default"))
@@ -81,6 +82,7 @@ def describe_clusters(call: Call, proceed: Proceed) -> Answer:
 def list_clusters(call: Call, proceed: Proceed) -> Answer:
     """A deleted cluster is INACTIVE and still described, but not listed. Moto lists it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCluster.html
     """
     return {"clusterArns": [cluster.arn for cluster in list(backend_of(call).clusters.values()) if cluster.status == "ACTIVE"]}
@@ -90,6 +92,7 @@ def list_clusters(call: Call, proceed: Proceed) -> Answer:
 def cluster_with_tasks(call: Call, proceed: Proceed) -> Answer:
     """A cluster with tasks stays: ClusterContainsTasksException. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCluster.html
     """
     cluster = cluster_of(call)
@@ -103,6 +106,7 @@ def cluster_with_tasks(call: Call, proceed: Proceed) -> Answer:
 def cluster_with_instances(call: Call, proceed: Proceed) -> Answer:
     """A cluster with container instances stays: ClusterContainsContainerInstancesException. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCluster.html
     """
     if capacity.container_instances(call.region, cluster_of(call).name):
@@ -115,6 +119,7 @@ def cluster_with_instances(call: Call, proceed: Proceed) -> Answer:
 def cluster_with_services(call: Call, proceed: Proceed) -> Answer:
     """A cluster with services stays, draining ones included: ClusterContainsServicesException. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCluster.html
     """
     if services_in(call, cluster_of(call).name, "ACTIVE", "DRAINING"):
@@ -167,6 +172,7 @@ def attachments_are_changing(call: Call, proceed: Proceed) -> Answer:
 def provider_in_use(call: Call, proceed: Proceed) -> Answer:
     """A provider that services or tasks of the cluster use stays: ResourceInUseException. Moto takes it away.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html
     """
     cluster = cluster_of(call)
@@ -182,6 +188,7 @@ def provider_in_use(call: Call, proceed: Proceed) -> Answer:
 def default_strategy(call: Call, proceed: Proceed) -> Answer:
     """A cluster's providers exist, and its default strategy names them alone, of one kind: InvalidParameterException. Moto takes any name.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html
     """
     providers, strategy = call.params.get("capacityProviders", []), call.params.get("defaultCapacityProviderStrategy", [])
@@ -200,6 +207,7 @@ def default_strategy(call: Call, proceed: Proceed) -> Answer:
 def managed_group_is_tagged(call: Call, proceed: Proceed) -> Answer:
     """ECS tags a group that it scales with AmazonECSManaged, for its new instances too. Moto tags nothing.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-capacity-providers.html
     """
     answer = proceed()
@@ -215,6 +223,7 @@ def managed_group_is_tagged(call: Call, proceed: Proceed) -> Answer:
 def provider_name_is_free(call: Call, proceed: Proceed) -> Answer:
     """A provider of that name, or a name that AWS reserves: ClientException. Moto puts the new provider in the place of the old one.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateCapacityProvider.html
     """
     if RESERVED_NAME.match(call.params["name"]):
@@ -231,6 +240,7 @@ def provider_name_is_free(call: Call, proceed: Proceed) -> Answer:
 def provider_has_a_group_of_its_own(call: Call, proceed: Proceed) -> Answer:
     """The auto-scaling group exists and serves no other provider: ClientException. Moto does not look.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AutoScalingGroupProvider.html
     """
     arn = group_arn(call)
@@ -258,6 +268,7 @@ def group_arn(call: Call) -> str:
 def termination_protection(call: Call, proceed: Proceed) -> Answer:
     """Managed termination protection needs a group that protects new instances from scale-in: ClientException. Moto does not look.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-termination-protection.html
     """
     given = call.params.get("autoScalingGroupProvider", {})
@@ -274,6 +285,7 @@ def termination_protection(call: Call, proceed: Proceed) -> Answer:
 def scaling_steps(call: Call, proceed: Proceed) -> Answer:
     """The smallest step of managed scaling is at most the largest: ClientException. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ManagedScaling.html
     """
     scaling = call.params.get("autoScalingGroupProvider", {}).get("managedScaling", {})
@@ -286,6 +298,7 @@ def scaling_steps(call: Call, proceed: Proceed) -> Answer:
 def provider_exists(call: Call, proceed: Proceed) -> Answer:
     """A provider that does not exist: ClientException. Moto fails with an error of its own.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCapacityProvider.html
     """
     if backend_of(call)._get_provider(call.params.get("capacityProvider") or call.params.get("name", "")) is None:
@@ -297,6 +310,7 @@ def provider_exists(call: Call, proceed: Proceed) -> Answer:
 def provider_of_a_cluster(call: Call, proceed: Proceed) -> Answer:
     """A provider that belongs to a cluster stays: ClientException. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCapacityProvider.html
     """
     name = call.params["capacityProvider"].rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""ECS: what CreateService and UpdateService refuse. Moto keeps whatever it is given; the checks could go into its Service.
+"""ECS: what CreateService and UpdateService refuse. Moto keeps whatever it is given.
 
 Where no code is named, the error is InvalidParameterException. The checks see the settings as they would become, with defaults and with
 what an update leaves alone.
@@ -57,6 +57,7 @@ def network_in(settings: Settings) -> dict[str, Any]:
 def task_definition_is_active(call: Call, settings: Settings) -> None:
     """A new task definition exists and has not been deregistered: ClientException. Moto takes inactive ones.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deregister-task-definition-v2.html
     """
     definition_in(call, settings)
@@ -66,6 +67,7 @@ def task_definition_is_active(call: Call, settings: Settings) -> None:
 def launch_type_or_strategy(call: Call, settings: Settings) -> None:
     """A launch type and a capacity provider strategy exclude each other.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
     """
     if call.params.get("capacityProviderStrategy") and call.params.get("launchType"):
@@ -76,6 +78,7 @@ def launch_type_or_strategy(call: Call, settings: Settings) -> None:
 def strategy_of_one_kind(call: Call, settings: Settings) -> None:
     """A strategy names providers of Fargate or of auto-scaling groups, not both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-capacity-providers.html
     """
     check_strategy_kind(settings.get("capacityProviderStrategy", []))
@@ -94,6 +97,7 @@ def check_strategy_kind(strategy: list[dict[str, Any]]) -> None:
 def strategy_with_one_base(call: Call, settings: Settings) -> None:
     """At most one provider of a strategy has a base.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html
     """
     check_strategy_base(settings.get("capacityProviderStrategy", []))
@@ -112,6 +116,7 @@ def check_strategy_base(strategy: list[dict[str, Any]]) -> None:
 def strategy_with_a_weight(call: Call, settings: Settings) -> None:
     """Where a strategy has several providers, one of them has a weight.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html
     """
     strategy = settings.get("capacityProviderStrategy", [])
@@ -123,6 +128,7 @@ def strategy_with_a_weight(call: Call, settings: Settings) -> None:
 def strategy_of_the_cluster(call: Call, settings: Settings) -> None:
     """A strategy names capacity providers that exist and belong to the cluster.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html
     """
     check_strategy_providers(call, settings.get("capacityProviderStrategy", []), cluster_of(call).capacity_providers or [])
@@ -149,6 +155,7 @@ def check_provider_exists(call: Call, name: str) -> None:
 def changed_strategy_needs_a_deployment(call: Call, proceed: Proceed) -> Answer:
     """Another strategy, or a strategy in place of a launch type, takes effect only with forceNewDeployment. Moto changes it without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-service-parameters.html
     """
     now = existing_service(call).settings.get("capacityProviderStrategy")
@@ -164,6 +171,7 @@ def changed_strategy_needs_a_deployment(call: Call, proceed: Proceed) -> Answer:
 def fargate_compatible(call: Call, settings: Settings) -> None:
     """Fargate runs only task definitions of network mode awsvpc and of one of its sizes.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
     """
     if on_fargate(settings) and "FARGATE" not in definition_in(call, settings).compatibilities:
@@ -174,6 +182,7 @@ def fargate_compatible(call: Call, settings: Settings) -> None:
 def awsvpc_needs_a_network(call: Call, settings: Settings) -> None:
     """Subnets are needed in network mode awsvpc, and only there.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html
     """
     is_awsvpc = definition_in(call, settings).network_mode == "awsvpc"
@@ -187,6 +196,7 @@ def awsvpc_needs_a_network(call: Call, settings: Settings) -> None:
 def public_address_only_on_fargate(call: Call, settings: Settings) -> None:
     """Tasks on instances get no public address.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
     """
     if network_in(settings).get("assignPublicIp") == "ENABLED" and not on_fargate(settings):
@@ -197,6 +207,7 @@ def public_address_only_on_fargate(call: Call, settings: Settings) -> None:
 def known_subnets(call: Call, settings: Settings) -> None:
     """The subnets exist, one at least. Moto looks at those of a new service only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
     """
     network = network_in(settings)
@@ -215,6 +226,7 @@ def known_subnets(call: Call, settings: Settings) -> None:
 def known_security_groups(call: Call, settings: Settings) -> None:
     """The security groups exist. Moto looks at those of a new service only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
     """
     groups = network_in(settings).get("securityGroups", [])
@@ -230,6 +242,7 @@ def known_security_groups(call: Call, settings: Settings) -> None:
 def network_in_one_vpc(call: Call, settings: Settings) -> None:
     """All subnets and security groups belong to one VPC.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html
     """
     network, ec2 = network_in(settings), ec2_of(call)
@@ -248,6 +261,7 @@ def ec2_of(call: Call) -> EC2Backend:
 def load_balancer_container(call: Call, settings: Settings) -> None:
     """A load balancer names a container of the task definition, and a port that it publishes.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LoadBalancer.html
     """
     containers = {container["name"]: container for container in definition_in(call, settings).container_definitions}
@@ -263,6 +277,7 @@ def load_balancer_container(call: Call, settings: Settings) -> None:
 def target_group_exists(call: Call, settings: Settings) -> None:
     """A target group exists.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LoadBalancer.html
     """
     for balancer in settings["loadBalancers"]:
@@ -274,6 +289,7 @@ def target_group_exists(call: Call, settings: Settings) -> None:
 def target_group_is_listened_to(call: Call, settings: Settings) -> None:
     """A listener forwards to the target group: not before that does it belong to a load balancer.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/alb.html
     """
     elb = elbv2_backends[ACCOUNT][call.region]
@@ -286,6 +302,7 @@ def target_group_is_listened_to(call: Call, settings: Settings) -> None:
 def target_type(call: Call, settings: Settings) -> None:
     """Tasks of network mode awsvpc are targets of type ip, all others of type instance.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/alb.html
     """
     mode = definition_in(call, settings).network_mode
@@ -303,6 +320,7 @@ def target_type(call: Call, settings: Settings) -> None:
 def grace_period_needs_a_load_balancer(call: Call, settings: Settings) -> None:
     """Health checks have a grace period only where a load balancer makes them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
     """
     if settings.get("healthCheckGracePeriodSeconds") and not settings["loadBalancers"]:
@@ -313,6 +331,7 @@ def grace_period_needs_a_load_balancer(call: Call, settings: Settings) -> None:
 def deployment_percentages(call: Call, settings: Settings) -> None:
     """At most 100 per cent must stay, at least 100 may run, and between the two there is room to replace a task.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
     """
     least, most = (settings["deploymentConfiguration"][name] for name in ("minimumHealthyPercent", "maximumPercent"))
@@ -328,6 +347,7 @@ def deployment_percentages(call: Call, settings: Settings) -> None:
 def rebalancing_needs_room(call: Call, settings: Settings) -> None:
     """Tasks are balanced over zones only where more than 100 per cent may run.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html
     """
     if settings["availabilityZoneRebalancing"] == "ENABLED" and settings["deploymentConfiguration"]["maximumPercent"] <= 100:
@@ -338,6 +358,7 @@ def rebalancing_needs_room(call: Call, settings: Settings) -> None:
 def placement_only_on_instances(call: Call, settings: Settings) -> None:
     """Fargate chooses the place of a task itself.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement.html
     """
     if on_fargate(settings) and settings["placementConstraints"]:
@@ -350,6 +371,7 @@ def placement_only_on_instances(call: Call, settings: Settings) -> None:
 def platform_version_only_on_fargate(call: Call, settings: Settings) -> None:
     """Instances have no platform version.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/platform-fargate.html
     """
     if call.params.get("platformVersion") and not on_fargate(settings):
@@ -358,8 +380,9 @@ def platform_version_only_on_fargate(call: Call, settings: Settings) -> None:
 
 @rule("ecs", "UpdateService")
 def service_is_active(call: Call, proceed: Proceed) -> Answer:
-    """A service that is going or gone cannot be changed: ServiceNotActiveException. Moto does not know such a state.
+    """A service that is going or gone cannot be changed: ServiceNotActiveException. Moto changes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
     if existing_service(call).status != "ACTIVE":
@@ -371,6 +394,7 @@ def service_is_active(call: Call, proceed: Proceed) -> Answer:
 def service_name_pattern(call: Call, proceed: Proceed) -> Answer:
     """A name has up to 255 letters, digits, hyphens and underscores. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
     """
     if not SERVICE_NAME.fullmatch(call.params["serviceName"]):
@@ -382,6 +406,7 @@ def service_name_pattern(call: Call, proceed: Proceed) -> Answer:
 def creation_is_idempotent(call: Call, proceed: Proceed) -> Answer:
     """A repeated request is answered with the service that is there, another request of its name refused. Moto puts a new one in its place.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
     """
     existing = find_service(call, cluster_of(call), call.params["serviceName"])

@@ -135,7 +135,7 @@ def on_fargate(settings: dict[str, Any]) -> bool:
 
 @rule("ecs", "DeleteService")
 def delete_service(call: Call, proceed: Proceed) -> Answer:
-    """AWS stops the tasks first: the service is DRAINING meanwhile, then INACTIVE. Moto's is gone at once.
+    """AWS stops the tasks first: the service is DRAINING meanwhile, then INACTIVE. Moto's is INACTIVE at once.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html
     """
@@ -154,6 +154,7 @@ def delete_service(call: Call, proceed: Proceed) -> Answer:
 def describe_services(call: Call, proceed: Proceed) -> Answer:
     """AWS tells all about up to ten services, inactive ones too. Moto tells what it has kept.
 
+    Moto could take a part of it: the limit of ten.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html
     """
     return describe(
@@ -169,6 +170,7 @@ def describe_services(call: Call, proceed: Proceed) -> Answer:
 def list_services(call: Call, proceed: Proceed) -> Answer:
     """AWS lists services that are not deleted, ten a page. Moto lists all at once.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html
     """
     cluster, params = cluster_of(call), call.params

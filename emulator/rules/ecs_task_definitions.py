@@ -1,4 +1,4 @@
-"""ECS: what RegisterTaskDefinition refuses. Moto looks at names, images and memory of containers only; its model could take all of this.
+"""ECS: what RegisterTaskDefinition refuses. Moto looks at names, images and memory of containers only.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
 """
@@ -54,6 +54,7 @@ def fits_fargate(cpu: str | None, memory: str | None) -> bool:
 def compatibilities_are_found_out(call: Call, proceed: Proceed) -> Answer:
     """AWS finds out what a definition is compatible with. Moto repeats requiresCompatibilities, and has awsvpc whatever Fargate is given.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html
     """
     answer = proceed()
@@ -70,6 +71,7 @@ def compatibilities_are_found_out(call: Call, proceed: Proceed) -> Answer:
 def family_pattern(call: Call, proceed: Proceed) -> Answer:
     """A family has up to 255 letters, digits, hyphens and underscores: ClientException. Moto takes any name.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
     """
     if not FAMILY.fullmatch(call.params["family"]):
@@ -81,6 +83,7 @@ def family_pattern(call: Call, proceed: Proceed) -> Answer:
 def fargate_network_mode(call: Call, proceed: Proceed) -> Answer:
     """Fargate knows the network mode awsvpc alone: ClientException. Moto makes awsvpc of any other.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
     """
     if for_fargate(call) and call.params.get("networkMode") != "awsvpc":
@@ -92,6 +95,7 @@ def fargate_network_mode(call: Call, proceed: Proceed) -> Answer:
 def fargate_size(call: Call, proceed: Proceed) -> Answer:
     """Fargate needs CPU and memory of the task, in certain pairs: ClientException. Moto takes any pair, and none.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
     """
     if for_fargate(call):
@@ -111,6 +115,7 @@ def fargate_size(call: Call, proceed: Proceed) -> Answer:
 def execution_role(call: Call, proceed: Proceed) -> Answer:
     """Fargate needs an execution role for awslogs and for images in ECR, every task for secrets: ClientException. Moto asks for none.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
     """
     if not call.params.get("executionRoleArn"):
@@ -128,6 +133,7 @@ def execution_role(call: Call, proceed: Proceed) -> Answer:
 def container_names_are_unique(call: Call, proceed: Proceed) -> Answer:
     """Two containers of a task cannot have one name: ClientException. Moto takes them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
     """
     names = [container.get("name") for container in containers_of(call)]
@@ -140,6 +146,7 @@ def container_names_are_unique(call: Call, proceed: Proceed) -> Answer:
 def essential_container(call: Call, proceed: Proceed) -> Answer:
     """At least one container must be essential: ClientException. Moto takes a task without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
     """
     if not any(container.get("essential", True) for container in containers_of(call)):
@@ -151,6 +158,7 @@ def essential_container(call: Call, proceed: Proceed) -> Answer:
 def host_ports_match(call: Call, proceed: Proceed) -> Answer:
     """In the network modes awsvpc and host, a port of the host is the container's own or left out: ClientException. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html
     """
     mode = call.params.get("networkMode")
@@ -164,6 +172,7 @@ def host_ports_match(call: Call, proceed: Proceed) -> Answer:
 def mounted_volume(call: Call, proceed: Proceed) -> Answer:
     """A mount point names a volume of the task definition: ClientException. Moto takes any name.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_MountPoint.html
     """
     volumes = {volume.get("name") for volume in call.params.get("volumes", [])}
@@ -177,6 +186,7 @@ def mounted_volume(call: Call, proceed: Proceed) -> Answer:
 def log_options(call: Call, proceed: Proceed) -> Answer:
     """The awslogs driver needs a group and a region, on Fargate a prefix of its streams too: ClientException. Moto needs no options.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
     """
     for container in containers_of(call):
@@ -195,6 +205,7 @@ def log_options(call: Call, proceed: Proceed) -> Answer:
 def containers_fit_into_the_task(call: Call, proceed: Proceed) -> Answer:
     """A container's memory is at most the task's, and so is the CPU of all together: ClientException. Moto does not compare.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size
     """
     cpu, memory = size(call.params.get("cpu")), size(call.params.get("memory"))
@@ -210,6 +221,7 @@ def containers_fit_into_the_task(call: Call, proceed: Proceed) -> Answer:
 def container_dependencies(call: Call, proceed: Proceed) -> Answer:
     """A container depends on others of its task, in no circle, and on a condition that they can meet: ClientException. Moto takes any name.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html
     """
     containers = {container.get("name"): container for container in containers_of(call)}
@@ -236,6 +248,7 @@ def container_dependencies(call: Call, proceed: Proceed) -> Answer:
 def health_check_range(call: Call, proceed: Proceed) -> Answer:
     """Times and retries of a container's health check have ranges: ClientException. Moto takes any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_HealthCheck.html
     """
     for container in containers_of(call):
@@ -250,6 +263,7 @@ def health_check_range(call: Call, proceed: Proceed) -> Answer:
 def fargate_stop_timeout(call: Call, proceed: Proceed) -> Answer:
     """Fargate waits 120 seconds at most between SIGTERM and SIGKILL: ClientException. Moto takes any time.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
     """
     if for_fargate(call) and any(container.get("stopTimeout", 0) > LONGEST_FARGATE_STOP for container in containers_of(call)):

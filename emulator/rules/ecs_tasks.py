@@ -61,7 +61,7 @@ def describe_tasks(call: Call, proceed: Proceed) -> Answer:
 
 @rule("ecs", "StopTask")
 def stop_task(call: Call, proceed: Proceed) -> Answer:
-    """AWS stops the task, and its service starts another one.
+    """AWS stops the task, and its service starts another one. Moto knows only those of RunTask.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html
     """

@@ -110,6 +110,7 @@ def load_balancer_states(call: Call, proceed: Proceed) -> Answer:
 
     Moto's is active when it is first described, whatever time has passed, and without scheme and group.
     It answers at its DNSName; moto's answers nowhere. Here the name is a loopback address with a port.
+    Moto could take a part of it: scheme and group.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancer.html
     """
     answer = proceed()
@@ -132,6 +133,7 @@ def load_balancer_states(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_interfaces(call: Call, proceed: Proceed) -> Answer:
     """A load balancer has an interface C(ELB app/NAME/ID) in each of its subnets, with its security groups. Moto's has none.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html
     """
     answer = proceed()
@@ -144,6 +146,7 @@ def load_balancer_interfaces(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_name(call: Call, proceed: Proceed) -> Answer:
     """A name has 32 letters, digits and inner hyphens, and does not begin with C(internal-): ValidationError. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     """
     name = call.params.get("Name", "")
@@ -162,7 +165,7 @@ def load_balancer_name(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_security_groups(call: Call, proceed: Proceed) -> Answer:
     """The groups exist, else InvalidSecurityGroup, and belong to the VPC, else InvalidConfigurationRequest.
 
-    Moto looks in SetSecurityGroups only, and not at the VPC.
+    Moto looks in SetSecurityGroups only, and not at the VPC. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-update-security-groups.html
     """
     balancer = balancer_of(call)
@@ -180,6 +183,7 @@ def load_balancer_security_groups(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_needs_internet_gateway(call: Call, proceed: Proceed) -> Answer:
     """A load balancer that faces the Internet wants an Internet gateway in its VPC: InvalidSubnet. Moto does not look.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
     """
     subnets = subnets_of(call)
@@ -192,6 +196,7 @@ def load_balancer_needs_internet_gateway(call: Call, proceed: Proceed) -> Answer
 def load_balancer_needs_addresses(call: Call, proceed: Proceed) -> Answer:
     """Each subnet has a block of /27 at least and 8 free addresses: InvalidSubnet. Moto does not look.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#subnets-load-balancer
     """
     for subnet in subnets_of(call):
@@ -207,7 +212,7 @@ def load_balancer_needs_addresses(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_zones(call: Call, proceed: Proceed) -> Answer:
     """An Application Load Balancer has subnets in two zones at least: ValidationError.
 
-    Moto makes it with one; its SetSubnets has another code.
+    Moto makes it with one; its SetSubnets has another code. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     """
     if is_application(call) and len({subnet.availability_zone for subnet in subnets_of(call)}) < 2:
@@ -219,7 +224,7 @@ def load_balancer_zones(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_subnets(call: Call, proceed: Proceed) -> Answer:
     """The subnets exist, lie in one VPC and in different zones: SubnetNotFound, InvalidConfigurationRequest.
 
-    Moto has EC2's code for the first, and does not look at the others.
+    Moto has EC2's code for the first, and does not look at the others. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     """
     subnets = subnets_of(call)
@@ -241,7 +246,7 @@ def settings(call: Call) -> dict[str, Any]:
 def load_balancer_is_made_once(call: Call, proceed: Proceed) -> Answer:
     """The same creation again answers with what is there; another one of that name is DuplicateLoadBalancerName. Moto makes a second one.
 
-    Moto compares ARNs, which end at random; it could compare names.
+    Moto compares ARNs, which end at random. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     """
     name = call.params.get("Name")
@@ -258,6 +263,7 @@ def load_balancer_is_made_once(call: Call, proceed: Proceed) -> Answer:
 def tags_of_unknown(call: Call, proceed: Proceed) -> Answer:
     """What the tags are asked of exists: LoadBalancerNotFound, TargetGroupNotFound and so on. Moto's answer has no tags.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTags.html
     """
     for arn in call.params.get("ResourceArns", []):
@@ -269,6 +275,7 @@ def tags_of_unknown(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_unknown(call: Call, proceed: Proceed) -> Answer:
     """Each load balancer asked for exists, else LoadBalancerNotFound. Moto overlooks an unknown one behind a known one.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html
     """
     balancers = elb_of(call).load_balancers
@@ -287,6 +294,7 @@ def load_balancer_unknown(call: Call, proceed: Proceed) -> Answer:
 def attributes_have_defaults(call: Call, proceed: Proceed) -> Answer:
     """AWS gives every attribute of an Application Load Balancer, with its default; moto only some, until they are set.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#load-balancer-attributes
     """
     answer = proceed()
@@ -299,6 +307,7 @@ def attributes_have_defaults(call: Call, proceed: Proceed) -> Answer:
 def load_balancer_attribute_values(call: Call, proceed: Proceed) -> Answer:
     """Attributes have ranges, such as 1 to 4000 seconds of idle time: ValidationError. Moto takes any value.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html
     """
     check("Load balancer", call.params.get("Attributes", []), LEGAL)
@@ -310,6 +319,7 @@ def log_bucket_admits_the_delivery(call: Call, proceed: Proceed) -> Answer:
     """The bucket of the logs exists, is not encrypted with KMS, and lets the delivery put objects: InvalidConfigurationRequest.
 
     AWS tries it with an object ELBAccessLogTestFile. Moto does not look.
+    Moto could take a part of it: that the bucket is there and not encrypted with KMS.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
     """
     balancer = balancer_of(call)
@@ -382,6 +392,7 @@ def load_balancer_interfaces_go_later(call: Call, proceed: Proceed) -> Answer:
 def deletion_protection(call: Call, proceed: Proceed) -> Answer:
     """A load balancer under deletion protection cannot be deleted: OperationNotPermitted. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html
     """
     balancer = balancer_of(call)

@@ -35,6 +35,7 @@ def forwarded_groups(call: Call) -> Iterator[FakeTargetGroup]:
 def target_group_knows_its_load_balancer(call: Call, proceed: Proceed) -> Answer:
     """A target group names the load balancer that forwards to it, as long as it does. In moto it keeps the name of a deleted one.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroup.html
     """
     answer, backend = proceed(), elb_of(call)
@@ -53,6 +54,7 @@ def target_group_knows_its_load_balancer(call: Call, proceed: Proceed) -> Answer
 def target_group_has_one_load_balancer(call: Call, proceed: Proceed) -> Answer:
     """A target group belongs to one load balancer: TargetGroupAssociationLimit. Moto takes any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
     """
     balancer = balancer_of(call)
@@ -67,6 +69,7 @@ def target_group_has_one_load_balancer(call: Call, proceed: Proceed) -> Answer:
 def target_group_of_other_vpc(call: Call, proceed: Proceed) -> Answer:
     """Load balancer and target group are in one VPC: InvalidConfigurationRequest. Moto does not look.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
     """
     balancer = balancer_of(call)
@@ -80,6 +83,7 @@ def target_group_of_other_vpc(call: Call, proceed: Proceed) -> Answer:
 def listener_needs_certificate(call: Call, proceed: Proceed) -> Answer:
     """HTTPS needs a certificate, else ValidationError, and one that exists, else CertificateNotFound. Moto makes the listener without.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/create-https-listener.html
     """
     certificates = call.params.get("Certificates", [])
@@ -103,6 +107,7 @@ def listener_of(call: Call) -> FakeListener | None:
 def listener_policy(call: Call, proceed: Proceed) -> Answer:
     """The security policy exists: SSLPolicyNotFound. Moto looks in ModifyListener only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
     """
     name = call.params.get("SslPolicy")
@@ -115,6 +120,7 @@ def listener_policy(call: Call, proceed: Proceed) -> Answer:
 def listener_changes_are_checked(call: Call, proceed: Proceed) -> Answer:
     """What creation refuses, a change is refused too: TargetGroupNotFound, DuplicateListener. Moto checks on creation only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyListener.html
     """
     backend, balancer, arn = elb_of(call), balancer_of(call), call.params.get("ListenerArn")
@@ -132,6 +138,7 @@ def listener_changes_are_checked(call: Call, proceed: Proceed) -> Answer:
 def rule_needs_a_condition(call: Call, proceed: Proceed) -> Answer:
     """A rule has a condition: ValidationError. Moto makes it without, and it meets every request.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html
     """
     if not call.params.get("Conditions"):
@@ -143,6 +150,7 @@ def rule_needs_a_condition(call: Call, proceed: Proceed) -> Answer:
 def redirect_leads_elsewhere(call: Call, proceed: Proceed) -> Answer:
     """A redirect changes protocol, host, port, path or query, else it never ends: InvalidLoadBalancerAction. Moto takes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_RedirectActionConfig.html
     """
     for action in [*call.params.get("DefaultActions", []), *call.params.get("Actions", [])]:
@@ -156,6 +164,7 @@ def redirect_leads_elsewhere(call: Call, proceed: Proceed) -> Answer:
 def default_rule_stays(call: Call, proceed: Proceed) -> Answer:
     """The default rule goes with its listener only: OperationNotPermitted; an unknown rule is RuleNotFound. Moto breaks, or says nothing.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteRule.html
     """
     balancer, arn = balancer_of(call), call.params.get("RuleArn", "")
@@ -171,7 +180,7 @@ def default_rule_stays(call: Call, proceed: Proceed) -> Answer:
 def listener_is_made_once(call: Call, proceed: Proceed) -> Answer:
     """The same creation again answers with what is there; another listener of that port is DuplicateListener. Moto makes a second one.
 
-    Moto looks for the port among ARNs.
+    Moto looks for the port among ARNs. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html
     """
     balancer, port = balancer_of(call), call.params.get("Port")

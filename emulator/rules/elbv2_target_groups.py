@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from emulator.rules import Answer, AwsError, Call, Proceed, rule
+from emulator.rules import Answer, Call, Proceed, rule
 from emulator.rules.elbv2 import Legal, check, elb_of, invalid, misconfigured, settings
 
 WEB = ("HTTP", "HTTPS")
@@ -46,6 +46,7 @@ NOBODY_ANSWERS = {"State": "unhealthy", "Reason": "Target.Timeout", "Description
 def health_check_path(call: Call, proceed: Proceed) -> Answer:
     """The path of a health check begins with a slash: ValidationError. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
     """
     path = call.params.get("HealthCheckPath", "/")
@@ -58,6 +59,7 @@ def health_check_path(call: Call, proceed: Proceed) -> Answer:
 def health_check_codes(call: Call, proceed: Proceed) -> Answer:
     """The codes of a healthy answer are between 200 and 499: ValidationError. Moto takes any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
     """
     for code in re.findall(r"\d+", call.params.get("Matcher", {}).get("HttpCode", "")):
@@ -70,7 +72,7 @@ def health_check_codes(call: Call, proceed: Proceed) -> Answer:
 def health_check_timeout(call: Call, proceed: Proceed) -> Answer:
     """The time-out of a health check is shorter than its interval, also when only one of them changes: ValidationError.
 
-    Moto checks on creation only.
+    Moto checks on creation only. Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ModifyTargetGroup.html
     """
     if group := elb_of(call).target_groups.get(call.params.get("TargetGroupArn", "")):
@@ -85,6 +87,7 @@ def health_check_timeout(call: Call, proceed: Proceed) -> Answer:
 def target_group_is_made_once(call: Call, proceed: Proceed) -> Answer:
     """The same creation again answers with what is there; another one of that name is DuplicateTargetGroupName. Moto refuses both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
     """
     for group in elb_of(call).target_groups.values():
@@ -98,8 +101,9 @@ def target_group_is_made_once(call: Call, proceed: Proceed) -> Answer:
 
 @rule("elbv2", "ModifyTargetGroupAttributes")
 def deregistration_delay_of_an_hour(call: Call, proceed: Proceed) -> Answer:
-    """The longest deregistration delay is 3600 seconds. Moto refuses this one value: its range lacks the end, where it could be corrected.
+    """The longest deregistration delay is 3600 seconds. Moto refuses this one value: its range lacks the end.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#deregistration-delay
     """
     delay = next((each for each in call.params.get("Attributes", []) if each["Key"] == "deregistration_delay.timeout_seconds"), {})
@@ -118,6 +122,7 @@ def deregistration_delay_of_an_hour(call: Call, proceed: Proceed) -> Answer:
 def target_group_attribute_values(call: Call, proceed: Proceed) -> Answer:
     """Attributes have names, ranges and words: ValidationError. Moto checks the deregistration delay only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html
     """
     for attribute in call.params.get("Attributes", []):
@@ -131,6 +136,7 @@ def target_group_attribute_values(call: Call, proceed: Proceed) -> Answer:
 def slow_start_needs_round_robin(call: Call, proceed: Proceed) -> Answer:
     """Slow start works with the algorithm round_robin only: InvalidConfigurationRequest. Moto takes both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#slow-start-mode
     """
     group = elb_of(call).target_groups.get(call.params.get("TargetGroupArn", ""))

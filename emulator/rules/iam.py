@@ -37,6 +37,7 @@ def entity_of(call: Call) -> User | Role | Group:
 def no_user_has_such_credentials(call: Call, proceed: Proceed) -> Answer:
     """A user's credentials for CodeCommit and the like, which must go before the user does. Moto knows none and lacks the call.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListServiceSpecificCredentials.html
     """
     iam().get_user(call.params["UserName"])
@@ -50,6 +51,7 @@ def no_user_has_such_credentials(call: Call, proceed: Proceed) -> Answer:
 def user_with_belongings(call: Call, proceed: Proceed) -> Answer:
     """A user goes without groups, keys, password, devices and certificates only: DeleteConflict. Moto looks at its policies alone.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
     """
     user = iam().get_user(call.params["UserName"])
@@ -70,6 +72,7 @@ def user_with_belongings(call: Call, proceed: Proceed) -> Answer:
 def group_with_members(call: Call, proceed: Proceed) -> Answer:
     """A group goes without members and policies only: DeleteConflict. Moto deletes it with both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteGroup.html
     """
     group = iam().get_group(call.params["GroupName"])
@@ -87,6 +90,7 @@ def group_with_members(call: Call, proceed: Proceed) -> Answer:
 def policy_in_use(call: Call, proceed: Proceed) -> Answer:
     """A policy goes when nothing has it, as policy or as boundary, and only its default version is left: DeleteConflict. Moto deletes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
     """
     arn = call.params["PolicyArn"]
@@ -109,6 +113,7 @@ def policy_in_use(call: Call, proceed: Proceed) -> Answer:
 def role_of_a_service(call: Call, proceed: Proceed) -> Answer:
     """A service-linked role is its service's: UnmodifiableEntity. Moto lets anyone change and delete it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html
     """
     name = call.params["RoleName"]
@@ -128,6 +133,7 @@ def role_of_a_service(call: Call, proceed: Proceed) -> Answer:
 def name_taken_in_another_case(call: Call, proceed: Proceed) -> Answer:
     """Names that differ by case alone are the same name: EntityAlreadyExists. Moto makes both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
     """
     kind = call.operation.removeprefix("Create")
@@ -142,6 +148,7 @@ def name_taken_in_another_case(call: Call, proceed: Proceed) -> Answer:
 def inline_policies_too_long(call: Call, proceed: Proceed) -> Answer:
     """All inline policies of a user, role or group together have at most 2048, 10240 or 5120 characters: LimitExceeded. Moto: no limit.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     kind = call.operation.removeprefix("Put").removesuffix("Policy")
@@ -156,6 +163,7 @@ def inline_policies_too_long(call: Call, proceed: Proceed) -> Answer:
 def managed_policy_too_long(call: Call, proceed: Proceed) -> Answer:
     """A managed policy has at most 6144 characters besides white space: LimitExceeded. Moto knows no limit.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     if policy_length(call.params["PolicyDocument"]) > 6144:
@@ -167,6 +175,7 @@ def managed_policy_too_long(call: Call, proceed: Proceed) -> Answer:
 def trust_policy_too_long(call: Call, proceed: Proceed) -> Answer:
     """A trust policy has at most 2048 characters: LimitExceeded. Moto knows no limit.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     if policy_length(call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or "") > 2048:
@@ -183,6 +192,7 @@ def policy_length(text: str) -> int:
 def too_many_policies(call: Call, proceed: Proceed) -> Answer:
     """Ten managed policies can be attached: LimitExceeded. Moto attaches any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """
     attached = entity_of(call).managed_policies
@@ -196,6 +206,7 @@ def too_many_policies(call: Call, proceed: Proceed) -> Answer:
 def trust_in_nobody(call: Call, proceed: Proceed) -> Answer:
     """A user or role that a trust policy names must be there: MalformedPolicyDocument. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """
     text = call.params.get("AssumeRolePolicyDocument") or call.params.get("PolicyDocument") or ""
@@ -219,8 +230,9 @@ def check_principals(text: str, code: str, message: str) -> None:
 
 @rule("iam", "CreateUser", "PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary", "GetUser")
 def boundary_of_a_user(call: Call, proceed: Proceed) -> Answer:
-    """A user has a permissions boundary as a role has. Moto forgets it and lacks two of the calls; it could do as for its roles.
+    """A user has a permissions boundary as a role has. Moto forgets it, and has two of the calls for roles only.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html
     """
     if "PermissionsBoundary" in call.params:
@@ -242,6 +254,7 @@ def boundary_of_a_user(call: Call, proceed: Proceed) -> Answer:
 def boundary_that_is_none(call: Call, proceed: Proceed) -> Answer:
     """A permissions boundary is a managed policy that is there: NoSuchEntity. Moto takes any ARN.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutRolePermissionsBoundary.html
     """
     arn = call.params.get("PermissionsBoundary")
@@ -255,9 +268,10 @@ def boundary_that_is_none(call: Call, proceed: Proceed) -> Answer:
 
 @rule("iam", "SimulatePrincipalPolicy", "SimulateCustomPolicy")
 def simulation(call: Call, proceed: Proceed) -> Answer:
-    """Tells what policies decide, without a call. Moto has neither operation; it could, with an evaluation like C(emulator/policies.py).
+    """Tells what policies decide, without a call. Moto has neither operation.
 
     Context keys have the values that the caller gives, and no others; the keys that were asked for in vain are listed.
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
     """
     params = call.params
@@ -338,6 +352,7 @@ def instance_profile_not_usable(call: Call, proceed: Proceed) -> Answer:
     """Instances need a profile that EC2 knows and that has a role: InvalidParameterValue, from auto-scaling ValidationError.
 
     Moto does not look at the profile, neither that of the call nor that of its launch template.
+    Moto could take a part of it: that the profile is there and has a role.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/troubleshoot-iam.html
     """
     code = "ValidationError" if call.service == "autoscaling" else "InvalidParameterValue"
@@ -375,6 +390,7 @@ def launch_template_data(call: Call, specification: dict[str, Any]) -> dict[str,
 def flow_log_role_not_usable(call: Call, proceed: Proceed) -> Answer:
     """The role of a flow log must be there, known and trust C(vpc-flow-logs.amazonaws.com): InvalidParameter. Moto takes any ARN.
 
+    Moto could take a part of it: that the role is there.
     https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
     """
     role = call.params.get("DeliverLogsPermissionArn")
@@ -388,7 +404,7 @@ def flow_log_role_not_usable(call: Call, proceed: Proceed) -> Answer:
 def task_role_not_usable(call: Call, proceed: Proceed) -> Answer:
     """ECS takes the roles of a task when it starts it; they must be there, known and trust C(ecs-tasks.amazonaws.com): ClientException.
 
-    Moto takes any ARN. A service has the same trouble, and says so in its events.
+    Moto takes any ARN. A service has the same trouble, and says so in its events. Moto could take a part of it: that the role is there.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/troubleshoot-task-iam-roles.html
     """
     overrides = call.params.get("overrides", {})
@@ -440,6 +456,7 @@ def service_linked_role(call: Call, service: str) -> Role:
 def service_linked_role_twice(call: Call, proceed: Proceed) -> Answer:
     """A service has one such role: InvalidInput for a second. Moto makes another, and gets the names of some wrong.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
     """
     service = call.params["AWSServiceName"]

@@ -19,6 +19,7 @@ SETTINGS = ("CreateAlias", "EnableKey", "DisableKey", "TagResource", "UntagResou
 def a_key_goes_by_its_arn_too(call: Call, proceed: Proceed) -> Answer:
     """The key may be named by its id or its ARN. Moto fails on the ARN here, although it takes it elsewhere.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     """
     parameters = json.loads(call.body)
@@ -31,7 +32,7 @@ def a_key_goes_by_its_arn_too(call: Call, proceed: Proceed) -> Answer:
 def key_pending_deletion(call: Call, proceed: Proceed) -> Answer:
     """A key that waits for its deletion can only be read, given a policy and kept: KMSInvalidStateException. In moto it does all.
 
-    Moto could take the table of this document into one check.
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
     key = find_key(call.region, call.params.get("KeyId") or call.params.get("TargetKeyId") or "")
@@ -44,6 +45,7 @@ def key_pending_deletion(call: Call, proceed: Proceed) -> Answer:
 def key_not_pending_deletion(call: Call, proceed: Proceed) -> Answer:
     """Only a deletion that is scheduled can be cancelled: KMSInvalidStateException. Moto cancels any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
     key = find_key(call.region, call.params["KeyId"])
@@ -56,6 +58,7 @@ def key_not_pending_deletion(call: Call, proceed: Proceed) -> Answer:
 def key_disabled(call: Call, proceed: Proceed) -> Answer:
     """A disabled key neither encrypts nor rotates: DisabledException. In moto it does both.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-state.html
     """
     key = find_key(call.region, call.params.get("KeyId", ""))
@@ -68,6 +71,7 @@ def key_disabled(call: Call, proceed: Proceed) -> Answer:
 def deletion_too_soon(call: Call, proceed: Proceed) -> Answer:
     """A key waits 7 to 30 days for its deletion: ValidationException. Moto takes any number.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html
     """
     days = call.params.get("PendingWindowInDays", 30)
@@ -80,6 +84,7 @@ def deletion_too_soon(call: Call, proceed: Proceed) -> Answer:
 def alias_of_aws(call: Call, proceed: Proceed) -> Answer:
     """Aliases that begin with C(alias/aws/) are AWS's own: NotAuthorizedException. Moto knows some by name.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
     """
     if call.params["AliasName"].startswith("alias/aws/"):
@@ -91,6 +96,7 @@ def alias_of_aws(call: Call, proceed: Proceed) -> Answer:
 def key_policy_malformed(call: Call, proceed: Proceed) -> Answer:
     """A key policy is a policy, and whom it names is there: MalformedPolicyDocumentException. Moto takes any text.
 
+    Moto could take it.
     https://docs.aws.amazon.com/kms/latest/APIReference/API_PutKeyPolicy.html
     """
     if text := call.params.get("Policy"):

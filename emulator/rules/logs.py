@@ -16,6 +16,7 @@ RETENTION_DAYS = (
 def retention_of_odd_days(call: Call, proceed: Proceed) -> Answer:
     """Only some numbers of days can be kept: InvalidParameterException. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
     """
     days = call.params["retentionInDays"]
@@ -32,6 +33,7 @@ def retention_of_odd_days(call: Call, proceed: Proceed) -> Answer:
 def log_group_of_aws(call: Call, proceed: Proceed) -> Answer:
     """Names that begin with C(aws/) are AWS's own: InvalidParameterException. Moto takes them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
     """
     if call.params["logGroupName"].startswith("aws/"):
@@ -43,6 +45,7 @@ def log_group_of_aws(call: Call, proceed: Proceed) -> Answer:
 def log_group_key_not_usable(call: Call, proceed: Proceed) -> Answer:
     """The key of a log group must be there and let CloudWatch Logs use it: InvalidParameterException. Moto takes any ARN.
 
+    Moto could take a part of it: that the key is there.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
     if wanted := call.params.get("kmsKeyId"):

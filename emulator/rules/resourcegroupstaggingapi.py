@@ -15,7 +15,7 @@ from emulator.wire import ACCOUNT
 def tagged_resources_are_read_in_pages(call: Call, _proceed: Proceed) -> Answer:
     """A page has ResourcesPerPage resources, or TagsPerPage tags where only that is given. The token after the last page is empty.
 
-    Moto ends every page at 100 tags, and fails where resources come or go between two pages.
+    Moto ends every page at 100 tags, and fails where resources come or go between two pages. Moto could take it.
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html
     """
     params = call.params

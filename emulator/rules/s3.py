@@ -37,6 +37,7 @@ def bucket_of(call: Call) -> FakeBucket | None:
 def bucket_name_invalid(call: Call, proceed: Proceed) -> Answer:
     """A bucket is named as a host can be: InvalidBucketName. Moto looks at the length alone.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     """
     if not BUCKET_NAME.fullmatch(bucket_name(call)):
@@ -48,6 +49,7 @@ def bucket_name_invalid(call: Call, proceed: Proceed) -> Answer:
 def new_bucket_is_closed(call: Call, proceed: Proceed) -> Answer:
     """A new bucket blocks public access, has no ACLs and encrypts what it is given. Moto's is open and bare.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/create-bucket-faq.html
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html
     """
@@ -65,6 +67,7 @@ def new_bucket_is_closed(call: Call, proceed: Proceed) -> Answer:
 def no_acls_where_the_owner_is_enforced(call: Call, proceed: Proceed) -> Answer:
     """A bucket whose owner owns all its objects has no ACLs: AccessControlListNotSupported. Moto sets them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
     """
     bucket = bucket_of(call)
@@ -77,6 +80,7 @@ def no_acls_where_the_owner_is_enforced(call: Call, proceed: Proceed) -> Answer:
 def public_policy_blocked(call: Call, proceed: Proceed) -> Answer:
     """A policy for everybody is refused where public policies are blocked, as in a new bucket: AccessDenied. Moto takes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
     """
     bucket = bucket_of(call)
@@ -94,6 +98,7 @@ def public_policy_blocked(call: Call, proceed: Proceed) -> Answer:
 def bucket_policy_malformed(call: Call, proceed: Proceed) -> Answer:
     """A bucket policy speaks of who is there, of this bucket, and of what can be done with it: MalformedPolicy. Moto takes any text.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
     """
     text = call.body.decode(errors="replace")
@@ -129,6 +134,7 @@ def statement_problem(statement: dict[str, Any], bucket: str) -> str | None:
 def lifecycle_without_action(call: Call, proceed: Proceed) -> Answer:
     """A rule of a lifecycle does something, after at least one day: InvalidRequest, InvalidArgument. Moto takes it.
 
+    Moto could take it.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
     """
     text = call.body.decode(errors="replace")

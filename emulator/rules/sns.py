@@ -49,6 +49,7 @@ def topic_of(region: str, arn: str) -> Topic | None:
 def topic_is_there_otherwise(call: Call, proceed: Proceed) -> Answer:
     """A topic can be created again only as it is: InvalidParameter for other attributes or tags. Moto ignores them.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
     """
     topic = topic_of(call.region, f"arn:aws:sns:{call.region}:{ACCOUNT}:{call.params.get('Name')}")
@@ -66,6 +67,7 @@ def topic_is_there_otherwise(call: Call, proceed: Proceed) -> Answer:
 def topic_attribute_unknown(call: Call, proceed: Proceed) -> Answer:
     """A topic has the attributes of the document: InvalidParameter for others. Moto takes any.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html
     """
     for name in call.params.get("Attributes") or [call.params.get("AttributeName") or "Policy"]:
@@ -78,6 +80,7 @@ def topic_attribute_unknown(call: Call, proceed: Proceed) -> Answer:
 def topic_policy_invalid(call: Call, proceed: Proceed) -> Answer:
     """A topic's policy speaks of SNS's actions, each by its name, and of principals that are there: InvalidParameter. Moto takes any JSON.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
     """
     text = call.params.get("Attributes", {}).get("Policy")
@@ -99,6 +102,7 @@ def topic_policy_invalid(call: Call, proceed: Proceed) -> Answer:
 def topic_key_not_usable(call: Call, proceed: Proceed) -> Answer:
     """SNS takes any key for a topic, and misses it when somebody publishes: KMSNotFound, KMSDisabled, KMSInvalidState. Moto needs none.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
     """
     topic = topic_of(call.region, call.params.get("TopicArn") or call.params.get("TargetArn") or "")
@@ -142,6 +146,7 @@ def why_service_cannot_publish(region: str, topic_arn: str, source_arn: str, ser
 def endpoint_of_another_kind(call: Call, proceed: Proceed) -> Answer:
     """An endpoint fits its protocol: InvalidParameter. Moto looks at those of SQS and SMS alone.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
     """
     protocol, endpoint = call.params.get("Protocol", ""), call.params.get("Endpoint", "")
@@ -158,6 +163,7 @@ def subscription_waits_for_its_confirmation(call: Call, proceed: Proceed) -> Ans
     """Who has an e-mail or web address must confirm; until then a subscription has no ARN. Moto's has one at once.
 
     Nobody confirms here, so it stays that way.
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
     """
     answer = proceed()
@@ -179,6 +185,7 @@ def subscription_waits_for_its_confirmation(call: Call, proceed: Proceed) -> Ans
 def subscription_without_arn(call: Call, proceed: Proceed) -> Answer:
     """What waits for its confirmation cannot be changed or ended: InvalidParameter. Moto ends anything.
 
+    Moto could take it.
     https://docs.aws.amazon.com/sns/latest/api/API_Unsubscribe.html
     """
     arn = call.params.get("SubscriptionArn", "")

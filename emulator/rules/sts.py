@@ -27,7 +27,7 @@ def role_to_assume(call: Call) -> Role:
 def session_of_a_role_that_is_there(call: Call, proceed: Proceed) -> Answer:
     """Only a role that exists, and that IAM knows everywhere, can be assumed: AccessDenied. Moto makes a session of any ARN.
 
-    A session keeps its own policies and tags, which moto forgets; moto's AssumedRole could take both.
+    A session keeps its own policies and tags, which moto forgets. Moto could take a part of it: policies and tags.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     """
     role_to_assume(call)
@@ -43,6 +43,7 @@ def session_of_a_role_that_is_there(call: Call, proceed: Proceed) -> Answer:
 def session_too_long(call: Call, proceed: Proceed) -> Answer:
     """A session lasts as long as the role's MaxSessionDuration, or an hour if a session asks: ValidationError. Moto takes any length.
 
+    Moto could take it.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use.html
     """
     wanted = int(call.params.get("DurationSeconds", DEFAULT_SECONDS))

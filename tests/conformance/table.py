@@ -32,7 +32,11 @@ What the [emulator](../emulator/README.md) does as AWS does and moto does not, r
 `tests/conformance` twice: against the emulator, where every test must pass, and against bare moto, where every test must fail. A test that
 passes on bare moto proves no rule: moto has learnt it, and the emulator's own can go.
 
+A test is named as its rule. Moto could take what needs nothing but the request and moto's own state. That column is empty where a rule
+needs the emulator's loop, clock or policies, and where none has the name: throttling, validation, authorization, more tests of one rule.
+
 """
+MOTO_COULD = "Moto could take it."  # in the docstring of a rule
 VERDICTS = AGREES, NO_RULE, NO_CALL, DISAGREES = "agrees", "lacks the rule", "lacks the call", "answers something else"
 LACKS_CALL = (
     "UnknownOperation",
@@ -88,18 +92,20 @@ def verdict_of(answer: dict[str, Any]) -> str:
 def page(emulator: Results, moto: Results) -> str:
     """The page, a table for each module of the suite."""
     second = json.loads(SECOND.read_text()) if SECOND.exists() else {"name": "", "tests": {}}
-    lines = [f"{len(emulator)} rules."]
+    could = {test for test in emulator if moto_could_take(test)}
+    lines = [f"{len(emulator)} rules. Moto could take {len(could)} of them."]
     module = ""
     for test in sorted(emulator):
         file, name = test.split("::")
         if file != module:
             module = file
             title = file.removeprefix("test_").removesuffix(".py").replace("_", " ")
-            lines += [f"\n## {title}\n", "| rule | AWS document | emulator | bare moto |", "|---|---|---|---|"]
+            lines += [f"\n## {title}\n", "| rule | AWS document | emulator | bare moto | moto could take it |", "|---|---|---|---|---|"]
         document = emulator[test]["document"]
         label = document.rpartition("/")[2].replace(".html", "").replace("|", "") if document else ""
         verdicts = " | ".join("passed" if results.get(test, {}).get("passed") else "failed" for results in (emulator, moto))
-        lines.append(f"| {name.removeprefix('test_').replace('_', ' ')} | [{label}]({document}) | {verdicts} |")
+        upstream = "yes" if test in could else ""
+        lines.append(f"| {name.removeprefix('test_').replace('_', ' ')} | [{label}]({document}) | {verdicts} | {upstream} |")
     if second["tests"]:
         lines += second_opinion(second)
     return HEAD + "\n".join(lines) + "\n"
@@ -129,14 +135,23 @@ def second_opinion(second: dict[str, Any]) -> list[str]:
     return lines
 
 
-def breaks_elsewhere(test: str, error: str) -> bool:
-    """Whether moto broke down in a call that makes what the test needs, not in one of the rule's own; a rule is named as its test."""
-    if not (broken := re.match(r"An error occurred \(500\) when calling the ((Create|Put|Register|Run)\w+) operation", error)):
-        return False
+def rules_of(test: str) -> dict[str, rules.Rule]:
+    """The rule that is named as a test, by each of its operations; nothing where there is none."""
     rules.load()
     name = test.rpartition("::test_")[2]
-    own = {operation for (_, operation), functions in rules._RULES.items() if any(each.__name__ == name for each in functions)}
-    return broken[1] not in own
+    return {operation: each for (_, operation), functions in rules._RULES.items() for each in functions if each.__name__ == name}
+
+
+def moto_could_take(test: str) -> bool:
+    """Whether the rule of a test says so."""
+    return any(MOTO_COULD in " ".join((each.__doc__ or "").split()) for each in rules_of(test).values())
+
+
+def breaks_elsewhere(test: str, error: str) -> bool:
+    """Whether moto broke down in a call that makes what the test needs, not in one of the rule's own."""
+    if not (broken := re.match(r"An error occurred \(500\) when calling the ((Create|Put|Register|Run)\w+) operation", error)):
+        return False
+    return broken[1] not in rules_of(test)
 
 
 def main() -> int:
