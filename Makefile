@@ -28,7 +28,7 @@ demo-down: setup ## stop the demo's emulator and all that runs on it
 test: lint pytest ## all checks and tests
 
 pytest: setup ## the tests alone, or only TESTS="tests/unit ..."
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest $(TESTS)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 conformance: setup ## the emulator against bare moto, rule by rule; writes docs/conformance.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/conformance/table.py
