@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from moto.sns.models import sns_backends
 
+from emulator.authorization import find_key, service_may
 from emulator.wire import ACCOUNT
 
 if TYPE_CHECKING:
     from emulator.alarms import Alarm
     from emulator.state import State
 
+SERVICE = "cloudwatch.amazonaws.com"
 ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 STATISTIC_NAMES = {"SampleCount": "SAMPLE_COUNT"}
 DATAPOINT_FIELDS = ("ComparisonOperator", "EvaluationPeriods", "DatapointsToAlarm", "Threshold")
@@ -37,10 +39,9 @@ def execute(state: State, alarm: Alarm, old: str) -> None:
 
 def _tell(state: State, alarm: Alarm, topics: list[str], subject: str, text: str) -> None:
     from emulator.alarms import record
-    from emulator.rules.sns import why_service_cannot_publish
 
     for topic_arn in topics:
-        error = why_service_cannot_publish(topic_arn.split(":")[3], topic_arn, alarm.alarm_arn)
+        error = refusal(topic_arn, alarm.alarm_arn)
         if error is None:
             try:
                 sns_backends[ACCOUNT][topic_arn.split(":")[3]].topics[topic_arn].publish(text, subject=subject)
@@ -50,6 +51,33 @@ def _tell(state: State, alarm: Alarm, topics: list[str], subject: str, text: str
         failed = f'Failed to execute action {topic_arn}. Received error: "{error}"'
         told = data | {"notificationResource": topic_arn, "publishedMessage": text}
         record(state, alarm, "Action", failed if error else f"Successfully executed action {topic_arn}", told)
+
+
+def refusal(topic_arn: str, alarm_arn: str) -> str | None:
+    """What keeps CloudWatch from publishing to a topic, in the words of an alarm's history; None where nothing does.
+
+    The topic's policy must let the service in, on behalf of the alarm. An encrypted topic needs a key of the customer whose
+    policy lets it in, too; that of C(alias/aws/sns) does not, and no statement for the account as a whole means a service.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+    """
+    region = topic_arn.split(":")[3]
+    topic = sns_backends[ACCOUNT][region].topics.get(topic_arn)
+    if topic is None:
+        return "Topic does not exist"
+    # The policy that a topic has from the start lets the account's own alarms in.
+    own = topic_arn.split(":")[4] == alarm_arn.split(":")[4] and "__default_statement_ID" in topic.policy
+    if not own and not service_may(topic.policy, "sns:Publish", topic_arn, SERVICE, alarm_arn):
+        return "CloudWatch Alarms is not authorized to perform: SNS:Publish on resource: " + topic_arn
+    if topic.kms_master_key_id:
+        key = find_key(region, topic.kms_master_key_id)
+        actions = ("kms:Decrypt", "kms:GenerateDataKey")
+        if (
+            key is None
+            or key.key_state != "Enabled"
+            or not all(service_may(key.policy, each, key.arn, SERVICE, alarm_arn) for each in actions)
+        ):
+            return "CloudWatch Alarms does not have authorization to access the SNS topic encryption key."
+    return None
 
 
 # --- The message ---

@@ -8,7 +8,7 @@ import re
 from moto.core.utils import camelcase_to_underscores
 from moto.sns.models import Topic, sns_backends
 
-from emulator.authorization import find_key, service_may
+from emulator.authorization import find_key
 from emulator.policies import listed, statements
 from emulator.rules import Answer, AwsError, Call, Proceed, rule
 from emulator.rules.iam import check_principals
@@ -114,32 +114,6 @@ def topic_key_not_usable(call: Call, proceed: Proceed) -> Answer:
         if key.key_state != "Enabled":
             raise AwsError("KMSInvalidState" if key.key_state == "PendingDeletion" else "KMSDisabled", f"{key.arn} is {key.key_state}.")
     return proceed()
-
-
-def why_service_cannot_publish(region: str, topic_arn: str, source_arn: str, service: str = "cloudwatch.amazonaws.com") -> str | None:
-    """What keeps a service of AWS from publishing to a topic, in the words of an alarm's history; None where nothing does.
-
-    The topic's policy must let the service in, on behalf of the alarm C(source_arn). An encrypted topic needs a key of the customer whose
-    policy lets it in, too; that of C(alias/aws/sns) does not, and no statement for the account as a whole means a service.
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
-    """
-    topic = topic_of(region, topic_arn)
-    if topic is None:
-        return "Topic does not exist"
-    # The policy that a topic has from the start lets the account's own alarms in.
-    own = topic_arn.split(":")[4] == source_arn.split(":")[4] and "__default_statement_ID" in topic.policy
-    if not own and not service_may(topic.policy, "sns:Publish", topic_arn, service, source_arn):
-        return "CloudWatch Alarms is not authorized to perform: SNS:Publish on resource: " + topic_arn
-    if topic.kms_master_key_id:
-        key = find_key(region, topic.kms_master_key_id)
-        actions = ("kms:Decrypt", "kms:GenerateDataKey")
-        if (
-            key is None
-            or key.key_state != "Enabled"
-            or not all(service_may(key.policy, each, key.arn, service, source_arn) for each in actions)
-        ):
-            return "CloudWatch Alarms does not have authorization to access the SNS topic encryption key."
-    return None
 
 
 @rule("sns", "Subscribe")

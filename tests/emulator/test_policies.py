@@ -9,7 +9,7 @@ import pytest
 from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 
-from emulator.rules.sns import why_service_cannot_publish
+from emulator.alarm_actions import refusal
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 ALARM = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:cpu-high"
@@ -37,13 +37,13 @@ def test_cloudwatch_needs_the_topic_and_its_key(key_statements: list[dict[str, A
     topic = sns_backends[ACCOUNT][REGION].create_topic("alarms")
     topic.policy = policy(CLOUDWATCH | {"Action": "SNS:Publish", "Condition": from_alarms})
     topic.kms_master_key_id = key.arn
-    found = why_service_cannot_publish(REGION, topic.arn, ALARM)
+    found = refusal(topic.arn, ALARM)
     assert found is reason is None or reason in str(found)
 
 
 def test_cloudwatch_cannot_use_the_key_of_sns() -> None:
     topic = sns_backends[ACCOUNT][REGION].create_topic("managed")
     topic.kms_master_key_id = "alias/aws/sns"
-    assert "encryption key" in str(why_service_cannot_publish(REGION, topic.arn, ALARM))
+    assert "encryption key" in str(refusal(topic.arn, ALARM))
     topic.kms_master_key_id = ""
-    assert why_service_cannot_publish(REGION, topic.arn, ALARM) is None
+    assert refusal(topic.arn, ALARM) is None
