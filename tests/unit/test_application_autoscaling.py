@@ -50,13 +50,13 @@ def test_registers_changes_and_deregisters(aws, service, check_run_check_run):
 
 def test_scales_a_table(aws, check_run_check_run):
     aws("dynamodb").create_table(
-        TableName="scaled",
+        TableName="target-tracked",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
     )
     policy = {"name": "reads", "predefined_metric_type": "DynamoDBReadCapacityUtilization", "target_value": 70}
-    options = {"service_namespace": "dynamodb", "resource_id": "table/scaled", "scalable_dimension": "dynamodb:table:ReadCapacityUnits"}
+    options = {"service_namespace": "dynamodb", "resource_id": "table/target-tracked", "scalable_dimension": "dynamodb:table:ReadCapacityUnits"}
     check_run_check_run("application_autoscaling", **options, min_capacity=1, max_capacity=5, target_tracking_policies=[policy])
     assert found(aws, options)[1].keys() == {"reads"}
 
