@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = """
 name: warm
 short_description: run modules on the controller in forks of a process that has imported everything
-version_added: 0.2.0
+version_added: 0.1.0
 author: threetier.aws contributors
 description:
   - Like P(ansible.builtin.local#connection), with the same results, but a Python module starts in milliseconds.
