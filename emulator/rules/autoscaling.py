@@ -6,12 +6,11 @@ from typing import Any
 
 from moto.autoscaling.models import AutoScalingBackend, FakeAutoScalingGroup, autoscaling_backends
 from moto.autoscaling.models import InstanceState as Member
-from moto.ec2.models.instances import InstanceState
 
 from emulator import capacity
 from emulator.rules import Answer, AwsError, Call, Proceed, rule
 from emulator.rules.ec2 import ec2_of
-from emulator.rules.ec2_instances import move
+from emulator.rules.ec2_instances import shut_down
 from emulator.wire import ACCOUNT
 
 NEWEST = ("$Latest", "$Default")
@@ -32,12 +31,10 @@ def group_of(call: Call) -> FakeAutoScalingGroup | None:
     return backend_of(call).autoscaling_groups.get(call.params.get("AutoScalingGroupName", ""))
 
 
-def shut_down(call: Call, members: list[Member]) -> None:
+def shut_down_given_up(call: Call, members: list[Member]) -> None:
     """Let instances that a group has given up shut down before they are terminated, as those of TerminateInstances do."""
     for instance in [member.instance for member in members if member.instance.state == "terminated"]:
-        instance._state = InstanceState("shutting-down", 32)
-        step = lambda instance=instance: move(instance, "shutting-down", "terminated", 48)  # noqa: E731
-        call.state.clock.after("instance_terminated", instance.id, step)
+        shut_down(call, instance)
 
 
 @rule("autoscaling", "CreateAutoScalingGroup", "UpdateAutoScalingGroup", "SetDesiredCapacity")
@@ -52,7 +49,7 @@ def instances_take_their_time(call: Call, proceed: Proceed) -> Answer:
         answer = proceed()
         if group := group_of(call):
             capacity.launch(call.state, group, before)
-            shut_down(call, before)
+            shut_down_given_up(call, before)
         return answer
 
 
@@ -90,7 +87,7 @@ def delete_group(call: Call, proceed: Proceed) -> Answer:
         for member in members:
             member.protected_from_scale_in = False
         group.set_desired_capacity(0)
-        shut_down(call, members)
+        shut_down_given_up(call, members)
         capacity.deleting.add(group)
 
         def gone() -> None:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ecs.models import TaskDefinition
 from moto.elbv2.models import elbv2_backends
 
 from emulator.ecs_services import DEPLOYED, FARGATE_PROVIDERS
 from emulator.rules import Answer, AwsError, Call, Proceed, Rule, rule
+from emulator.rules.ec2 import ec2_of
 from emulator.rules.ecs import backend_of, cluster_of, definition_of, find_service, invalid
 from emulator.rules.ecs_services import existing_service, on_fargate, wanted
 from emulator.wire import ACCOUNT
@@ -250,11 +250,6 @@ def network_in_one_vpc(call: Call, settings: Settings) -> None:
     groups = [ec2.get_security_group_from_id(group) for group in network.get("securityGroups", [])]
     if len(vpcs | {group.vpc_id for group in groups if group}) > 1:
         raise invalid("The specified subnets and security groups must belong to the same VPC.")
-
-
-def ec2_of(call: Call) -> EC2Backend:
-    """Moto's EC2 in the region of a call."""
-    return ec2_backends[ACCOUNT][call.region]
 
 
 @check

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
 from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import OWNER_TAG, Alarm, alarm_name, described_alarm
 from ansible_collections.threetier.aws.plugins.module_utils.state import client
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
 
 PAGE = 100  # the most that DescribeAlarms, DeleteAlarms and GetResources take
 # AWS takes about three PutMetricAlarm a second; more calls at once would only be throttled.
@@ -57,8 +58,16 @@ def indexed_tags(tagging: Any, set_name: str) -> dict[str, dict[str, str]]:
 
 
 def list_tags(cloudwatch: Any, arn: str) -> dict[str, str]:
-    """The tags of one alarm, as they are now."""
+    """The tags of one alarm or dashboard, as they are now."""
     return boto3_tag_list_to_ansible_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn, aws_retry=True)["Tags"])
+
+
+def set_tags(cloudwatch: Any, arn: str, tags: TagChange) -> None:
+    """Change the tags of an alarm or a dashboard."""
+    if tags.to_set:
+        cloudwatch.tag_resource(ResourceARN=arn, Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
+    if tags.to_remove:
+        cloudwatch.untag_resource(ResourceARN=arn, TagKeys=tags.to_remove, aws_retry=True)
 
 
 def describe(cloudwatch: Any, **selection: Any) -> dict[str, Alarm]:

@@ -272,6 +272,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import (
     indexed_tags,
     list_tags,
     reader,
+    set_tags,
     tagging_reader,
     writer,
 )
@@ -327,13 +328,6 @@ def delete_batch(cloudwatch: Any, names: list[str], failures: Failures) -> None:
             failures.collect([name], lambda name=name: delete(cloudwatch, [name]))
 
 
-def set_tags(cloudwatch: Any, alarm: Alarm, tags: TagChange) -> None:
-    if tags.to_set:
-        cloudwatch.tag_resource(ResourceARN=alarm.arn, Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        cloudwatch.untag_resource(ResourceARN=alarm.arn, TagKeys=tags.to_remove, aws_retry=True)
-
-
 def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
     """Makes the plan true: composite alarms are written after those they look at, and deleted before them."""
     failures = Failures()
@@ -350,7 +344,8 @@ def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
             delete_batch(cloudwatch, batch, failures)
 
     def retag(alarm_and_tags: tuple[Alarm, TagChange]) -> None:
-        failures.collect([alarm_and_tags[0].name], lambda: set_tags(cloudwatch, *alarm_and_tags))
+        alarm, tags = alarm_and_tags
+        failures.collect([alarm.name], lambda: set_tags(cloudwatch, alarm.arn, tags))
 
     delete_all(plan.replaced)
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -124,9 +124,10 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.iam import get_aws_account_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
+from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import list_tags, set_tags
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
 
 DASHBOARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 ALARM_NAME_LENGTH = 255
@@ -250,13 +251,6 @@ def body_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     return {"before": shown(before, only_places), "after": shown(after, only_places)}
 
 
-def set_tags(cloudwatch: Any, arn: str, tags: TagChange) -> None:
-    if tags.to_set:
-        cloudwatch.tag_resource(ResourceARN=arn, Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        cloudwatch.untag_resource(ResourceARN=arn, TagKeys=tags.to_remove, aws_retry=True)
-
-
 def put(module: AnsibleAWSModule, cloudwatch: Any, body: Mapping[str, Any], new_tags: Mapping[str, str]) -> None:
     """Writes the dashboard. AWS takes tags only with a new one, and ignores them with another."""
     request = {"DashboardName": module.params["name"], "DashboardBody": json.dumps(body)}
@@ -276,7 +270,7 @@ def ensure_present(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
     if current is not None:
         refuse_foreign(current, params, region)
         if params["tags"] is not None:
-            current_tags = boto3_tag_list_to_ansible_dict(cloudwatch.list_tags_for_resource(ResourceARN=arn, aws_retry=True)["Tags"])
+            current_tags = list_tags(cloudwatch, arn)
     tags = tag_change(current_tags, params["tags"], params["purge_tags"])
     diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
     if current is None:
