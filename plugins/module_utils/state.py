@@ -21,8 +21,21 @@ POLL_SECONDS = 3
 PATIENCE_SECONDS = 120
 
 
+PLANNED = "(known once "
+
+
 class StateError(Exception):
     """What a module cannot do, in words for the person who runs it."""
+
+
+def planned(name: str) -> str:
+    """What stands for the id of a resource that a preview would create: nobody takes it for an id, and it says whose id is missing."""
+    return f"{PLANNED}{name} exists)"
+
+
+def is_planned(value: Any) -> bool:
+    """Whether C(value) stands for the id of a resource that does not exist yet: then nothing can be in it, or refer to it."""
+    return isinstance(value, str) and value.startswith(PLANNED)
 
 
 def client(module: Any, service: str, **config: Any) -> Any:
