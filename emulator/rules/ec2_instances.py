@@ -7,11 +7,15 @@ from typing import Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions
+from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ssm.models import ssm_backends
 
 from emulator.rules import Answer, AwsError, Call, Proceed, rule
 from emulator.rules.ec2 import ec2_of, found, invalid
+from emulator.wire import ACCOUNT
 
 TEMPLATE_NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
+PARAMETER = "resolve:ssm:"
 TEMPLATE_TAG = "aws:ec2launchtemplate:"
 
 
@@ -163,6 +167,29 @@ def launch_template_tags(call: Call, proceed: Proceed) -> Answer:
                 message = f"The tag key '{tag['Key']}' is not valid. Tag keys starting with 'aws:' are reserved for internal use."
                 raise AwsError("InvalidTagKey.Malformed", message)
     return proceed()
+
+
+class ImageByParameter(LaunchTemplateVersion):
+    """A version whose image is what the SSM parameter that it names holds at that moment."""
+
+    @property
+    def image_id(self) -> str:
+        parameter = self.data["ImageId"].removeprefix(PARAMETER)
+        return ssm_backends[ACCOUNT][self.template.ec2_backend.region_name].get_parameter(parameter).value
+
+
+@rule("ec2", "CreateLaunchTemplate", "CreateLaunchTemplateVersion")
+def image_by_parameter(call: Call, proceed: Proceed) -> Answer:
+    """C(resolve:ssm:PARAMETER) is looked up whenever an instance starts. Moto takes it for the id of an image.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html
+    """
+    answer = proceed()
+    if str(call.params.get("LaunchTemplateData", {}).get("ImageId", "")).startswith(PARAMETER):
+        named = answer.get("LaunchTemplate") or answer["LaunchTemplateVersion"]
+        ec2_of(call).get_launch_template(named["LaunchTemplateId"]).versions[-1].__class__ = ImageByParameter
+    return answer
 
 
 @rule("ec2", "DescribeLaunchTemplates", "DeleteLaunchTemplate", "ModifyLaunchTemplate", "RunInstances")

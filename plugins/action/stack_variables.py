@@ -28,6 +28,8 @@ FACTS = {
     "balancer_public",
     "balancer_security_group_ids",
     "image_references",
+    "network_exits",
+    "network_internet_gateway_id",
     "network_nat_gateway_ids",
     "network_private_cidrs",
     "network_private_subnet_ids",

@@ -510,6 +510,17 @@ def test_metadata_options_of_the_template(aws: Callable[..., Any], ec2: Any) -> 
     ]  # fmt: skip
 
 
+@conforms("https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html")
+def test_image_by_parameter(ec2: Any, aws: Callable[..., Any]) -> None:
+    parameter = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+    data = {"ImageId": f"resolve:ssm:{parameter}", "InstanceType": "t3.small"}
+    ec2.create_launch_template(LaunchTemplateName="parameter", LaunchTemplateData=data)
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateName="parameter")["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["ImageId"] == data["ImageId"]
+    (instance,) = ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "parameter"}, MinCount=1, MaxCount=1)["Instances"]
+    assert instance["ImageId"] == aws("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+
+
 @conforms(f"{API}/API_CreateLaunchTemplate.html")
 def test_launch_template_name(ec2: Any) -> None:
     data = {"InstanceType": "t3.micro"}
