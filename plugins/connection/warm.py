@@ -94,8 +94,24 @@ class Connection(LocalConnection):
 
     def is_pipelining_enabled(self, wrap_async: bool = False) -> bool:
         """Whether a module comes by C(in_data) and not as a file: whenever it may run warm, else as the user configured it."""
-        warm = self._usable() and not wrap_async and not C.DEFAULT_KEEP_REMOTE_FILES
-        return warm or super().is_pipelining_enabled(wrap_async)
+        return (self.runs_warm and not wrap_async) or super().is_pipelining_enabled(wrap_async)
+
+    @property
+    def runs_warm(self) -> bool:
+        """Whether a Python module of this task may run in the warm process."""
+        return self._usable() and not C.DEFAULT_KEEP_REMOTE_FILES
+
+    def start(self, interpreter: str) -> bool:
+        """Have a warm process, and have it import boto3 while it waits. Only in a worker: it ends with the parent of who starts it."""
+        if connection := _Run.of(interpreter).connect("early"):
+            connection.close()
+        return bool(connection)
+
+    def prepare(self, interpreter: str, program: bytes) -> None:
+        """Let the warm process, if there is one, get a module ready that a later task will run."""
+        if (payload := PAYLOAD.search(program)) and (connection := _Run.of(interpreter).try_connect()):
+            with connection:
+                _offer(connection, payload[1])
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a module's program in the warm process, anything else as C(local) does."""
@@ -166,18 +182,18 @@ class _Run(NamedTuple):
         key = hashlib.sha256(repr((ansible_version, interpreter, start)).encode("utf-8", "surrogateescape")).hexdigest()[:12]
         return cls(interpreter, os.path.join(C.DEFAULT_LOCAL_TMP, f"warm-{key}"))
 
-    def connect(self) -> socket.socket | None:
-        """Connect to the process; start it if there is none. None if it cannot live."""
+    def connect(self, *start: str) -> socket.socket | None:
+        """Connect to the process; start it if there is none, with these arguments. None if it cannot live."""
         if os.path.exists(f"{self.path}.unusable"):
             return None
         try:
-            if connection := self._try_connect():
+            if connection := self.try_connect():
                 return connection
             with open(f"{self.path}.lock", "w") as lock:  # tasks run in forks of ansible-playbook, several at a time
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not (connection := self._try_connect()):
-                    self._start()
-                    connection = self._try_connect()
+                if not (connection := self.try_connect()):
+                    self._start(*start)
+                    connection = self.try_connect()
                 return connection
         except OSError as error:
             display.vv(f"no warm process for {self.interpreter}: {error}")
@@ -192,7 +208,7 @@ class _Run(NamedTuple):
         # A socket's path has 107 bytes at most; the directory's may be longer.
         return f"/proc/self/fd/{directory}/{os.path.basename(self.path)}.sock"
 
-    def _try_connect(self) -> socket.socket | None:
+    def try_connect(self) -> socket.socket | None:
         directory = os.open(os.path.dirname(self.path), os.O_RDONLY)
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -204,7 +220,7 @@ class _Run(NamedTuple):
         finally:
             os.close(directory)
 
-    def _start(self) -> None:
+    def _start(self, *arguments: str) -> None:
         """Start the process. It listens from the first moment, and ends with the controller: it holds a descriptor of that process."""
         controller_pid = os.getppid()
         controller = os.pidfd_open(controller_pid)
@@ -217,7 +233,7 @@ class _Run(NamedTuple):
                 listener.bind(self._address(directory))
                 listener.listen(128)
                 subprocess.Popen(
-                    [self.interpreter, os.fspath(SERVER), str(listener.fileno()), str(controller), f"{self.path}.sock"],
+                    [self.interpreter, os.fspath(SERVER), str(listener.fileno()), str(controller), f"{self.path}.sock", *arguments],
                     pass_fds=(listener.fileno(), controller),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -240,10 +256,7 @@ def _submit(connection: socket.socket, payload: bytes) -> tuple[int, int, int] |
     ours = (pipes[0][1], pipes[1][0], pipes[2][0])
     try:
         socket.send_fds(connection, [hashlib.sha256(payload).digest()], theirs)
-        answer = connection.recv(1)
-        if answer == b"?":
-            connection.sendall(struct.pack("!I", len(payload)) + payload)
-            answer = connection.recv(1)
+        answer = _answer(connection, payload)
     except OSError:  # it ended, or it is stuck
         answer = b""
     finally:
@@ -254,6 +267,24 @@ def _submit(connection: socket.socket, payload: bytes) -> tuple[int, int, int] |
     for descriptor in ours:
         os.close(descriptor)
     return None
+
+
+def _offer(connection: socket.socket, payload: bytes) -> None:
+    """Give the warm process a payload to prepare while it has nothing else to do."""
+    try:
+        connection.sendall(hashlib.sha256(payload).digest())
+        _answer(connection, payload)
+    except OSError:
+        pass
+
+
+def _answer(connection: socket.socket, payload: bytes) -> bytes:
+    """What the warm process says of a payload, once it knows it."""
+    answer = connection.recv(1)
+    if answer == b"?":
+        connection.sendall(struct.pack("!I", len(payload)) + payload)
+        answer = connection.recv(1)
+    return answer
 
 
 def _communicate(connection: socket.socket, stdin: int, stdout: int, stderr: int, data: bytes) -> tuple[int, bytes, bytes]:

@@ -17,6 +17,9 @@ One connection is one module::
     server  !  accepted: from here on the plugin must not try again
     server  4 bytes, the exit status, negative for a signal
 
+Without descriptors, a payload is only offered: it is prepared in small steps while there is nothing else to do, with the models of the
+AWS services that its module names. The server closes the connection as soon as it has the payload.
+
 A plugin that ends before its module takes the module along (with C(local) they are in one process group), unless it has said C(d).
 """
 
@@ -33,6 +36,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -42,7 +46,7 @@ import tempfile
 import threading
 import types
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -50,8 +54,14 @@ from typing import Any, NoReturn
 IMPORTED_AHEAD = ("ansible.module_utils.", "ansible_collections.amazon.aws.plugins.module_utils.")
 # A module tells which of these it has imported, lazily and on its own; they are there for the next one.
 LEARNT = ("boto3", "botocore", "s3transfer", "urllib3", "jmespath", "dateutil")
+# boto3 and all that it imports, in steps.
+EARLY = ("jmespath", "urllib3", "botocore.client", "s3transfer.manager", "boto3")
 ROOT = "/payload.zip"  # stands for the path of a payload until the module has written it
 SECONDS_TO_SUBMIT = 10
+# What botocore reads of each service that a module uses.
+SERVICE_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2")
+# How a module asks for a client of an AWS service.
+SERVICE = re.compile(r"""client\((?:\w+, *)?["']([a-z0-9-]+)["']""")
 
 
 @dataclass
@@ -97,6 +107,8 @@ class PayloadImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader)
         return spec
 
     def get_source(self, fullname: str) -> str:
+        if fullname not in self.members:  # a traceback asks for __main__, and takes nothing else for "no source"
+            raise ImportError(fullname)
         return importlib.util.decode_source(self.members[fullname].source)
 
     def get_code(self, fullname: str) -> types.CodeType:
@@ -110,11 +122,14 @@ class PayloadImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader)
 class Server:
     """The loop: connections, payloads, and the modules that run."""
 
-    def __init__(self, listener: socket.socket, controller: int, path: str) -> None:
+    def __init__(self, listener: socket.socket, controller: int, path: str, early: bool) -> None:
         self.listener, self.controller, self.path = listener, controller, path
         self.selector = selectors.DefaultSelector()
         self.importer = PayloadImporter()
         self.payloads: dict[bytes, Payload] = {}
+        self.offered: dict[bytes, Generator[None, None, Payload]] = {}
+        self.early = list(EARLY if early else ())
+        self.services: dict[str, None] = {}
         self.json_files: dict[str, Any] = {}
         self.libraries = library_state()
         sys.meta_path.insert(0, self.importer)
@@ -125,13 +140,40 @@ class Server:
         self.selector.register(self.controller, selectors.EVENT_READ, self.close)
         gc.freeze()
         while self.selector.get_map():
-            for key, _ in self.selector.select():
+            events = self.selector.select(0 if self.offered or self.early or self.services else None)
+            for key, _ in events:
                 if key.fd in self.selector.get_map() and (job := key.data()):
                     return job
+            if not events:
+                self.step()
         sys.exit()
+
+    def step(self) -> None:
+        """Do a little of what can be done ahead."""
+        if self.offered:
+            digest, steps = next(iter(self.offered.items()))
+            try:
+                next(steps)
+            except StopIteration as finished:
+                self.finish(digest, finished.value)
+            except Exception:  # not a zip, for instance: its task will say so
+                del self.offered[digest]
+        elif self.early:
+            import_ahead(self.early.pop(0))
+        elif self.services:
+            service = next(iter(self.services))
+            del self.services[service]
+            self.load_service(service)
+
+    def finish(self, digest: bytes, payload: Payload) -> None:
+        self.offered.pop(digest, None)
+        self.payloads[digest] = payload
+        gc.freeze()
 
     def close(self) -> None:
         """Take no more modules."""
+        for ahead in (self.offered, self.early, self.services):
+            ahead.clear()
         for file in (self.listener, self.controller):
             self.selector.unregister(file)
         self.listener.close()
@@ -146,16 +188,19 @@ class Server:
         descriptors: list[int] = []
         try:
             digest, descriptors, _, _ = socket.recv_fds(connection, 32, 3)
-            if len(digest) < 32 or len(descriptors) < 3:
+            if len(digest) < 32:
                 raise EOFError
             if library_state() != self.libraries:  # a package was installed or removed: what is imported here may be outdated
                 self.close()
                 raise EOFError
-            if digest not in self.payloads:
+            if digest not in self.payloads and digest not in self.offered:
                 connection.sendall(b"?")
                 (length,) = struct.unpack("!I", receive(connection, 4))
-                self.payloads[digest] = self.prepare(receive(connection, length))
-                gc.freeze()
+                self.offered[digest] = self.prepare(receive(connection, length), ahead=not descriptors)
+            if len(descriptors) < 3:
+                raise EOFError
+            if digest in self.offered:
+                self.finish(digest, exhaust(self.offered[digest]))
             connection.sendall(b"!")
             return self.fork(self.payloads[digest], connection, descriptors)
         except (OSError, EOFError):
@@ -209,9 +254,10 @@ class Server:
         self.selector.register(connection, selectors.EVENT_READ, said)
         return None
 
-    def prepare(self, data: bytes) -> Payload:
-        """Unpack a payload, compile it, and import ahead what may be imported ahead."""
+    def prepare(self, data: bytes, ahead: bool) -> Generator[None, None, Payload]:
+        """Unpack a payload, compile it, and import ahead what may be imported ahead; a file a step."""
         members: dict[str, Member] = {}
+        ours = self.importer.members
         plain = True
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(data))) as archive:
             for path in archive.namelist():
@@ -220,7 +266,7 @@ class Server:
                     continue
                 name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                 source = archive.read(path)
-                known = self.importer.members.get(name)
+                known = ours.get(name)
                 if known and known.source == source:
                     members[name] = known
                     continue
@@ -229,23 +275,36 @@ class Server:
                 except (SyntaxError, ValueError):
                     code = None  # the module's own process will say so
                 members[name] = Member(name, path, source, code)
-        ours = self.importer.members
+                yield
+        for name, member in members.items():  # between two steps, another payload may have brought the same file
+            if name in ours and ours[name].source == member.source:
+                members[name] = ours[name]
         shared = plain and all(ours.get(name, member) is member for name, member in members.items())
         if shared:
-            ahead = [name for name in members if name.startswith(IMPORTED_AHEAD) and name not in ours]
-            packages = {".".join(parts[:end]) for parts in (name.split(".") for name in ahead) for end in range(1, len(parts))}
-            ours.update((name, members[name]) for name in (*packages, *ahead) if name in members)
-            for name in ahead:
+            new = [name for name in members if name.startswith(IMPORTED_AHEAD) and name not in ours]
+            packages = {".".join(parts[:end]) for parts in (name.split(".") for name in new) for end in range(1, len(parts))}
+            ours.update((name, members[name]) for name in (*packages, *new) if name in members)
+            for name in new:
+                before = set(of_ansible())
                 import_ahead(name)
-            self.cache_json()
+                if take_messages():  # they belong into the result of each module that imports it, and of no other
+                    for imported in set(of_ansible()) - before:
+                        forget(imported)
+                yield
+            self.cache_models()
+        if ahead:
+            for name, member in members.items():
+                if not name.startswith(IMPORTED_AHEAD):
+                    self.services.update(dict.fromkeys(SERVICE.findall(member.source.decode(errors="replace"))))
         return Payload(members, shared, plain)
 
-    def cache_json(self) -> None:
+    def cache_models(self) -> None:
         """Let botocore take its service models from memory. Only its own files: those do not change while it is installed."""
         loaders = sys.modules.get("botocore.loaders")
         if not loaders or hasattr(loaders.JSONFileLoader.load_file, "original"):
             return
         original, original_exists = loaders.JSONFileLoader.load_file, loaders.JSONFileLoader.exists
+        original_list = loaders.Loader.list_available_services
         own = os.path.join(os.path.dirname(os.path.dirname(loaders.__file__)), "")
 
         def load_file(loader: Any, file_path: str) -> Any:
@@ -262,8 +321,28 @@ class Server:
         def exists(loader: Any, file_path: str) -> bool:
             return file_path in there if file_path.startswith(data) else original_exists(loader, file_path)
 
+        # And lists the directories of all services, once for each kind of file.
+        listed: dict[tuple[str, ...], list[str]] = {}
+
+        def list_available_services(loader: Any, type_name: str) -> list[str]:
+            if any(not path.startswith(own) and os.path.isdir(path) for path in loader.search_paths):
+                return original_list(loader, type_name)
+            key = (type_name, *loader.search_paths)
+            if key not in listed:
+                listed[key] = original_list(loader, type_name)
+            return listed[key]
+
         load_file.original = original
         loaders.JSONFileLoader.load_file, loaders.JSONFileLoader.exists = load_file, exists
+        loaders.Loader.list_available_services = list_available_services
+        for kind in SERVICE_FILES:
+            self.loader().list_available_services(kind)
+
+    def loader(self) -> Any:
+        """What finds models, as boto3 sets it up."""
+        loader = sys.modules["botocore.loaders"].Loader()
+        loader.search_paths.append(os.path.join(os.path.dirname(importlib.import_module("boto3").__file__), "data"))
+        return loader
 
     def learn(self, learnt: int) -> None:
         """Have at hand what the last module had to load by itself."""
@@ -278,14 +357,25 @@ class Server:
         for name in names:
             if str(name).partition(".")[0] in LEARNT:
                 import_ahead(str(name))
-        if files:
-            loader = sys.modules["botocore.loaders"].JSONFileLoader()
-            for file in files:
-                model = loader.load_file(str(file)) or {}
-                for operation in model.get("operations", ()):  # botocore keeps the names it has made of them
-                    sys.modules["botocore"].xform_name(operation)
+        for file in files:
+            self.load_model(str(file))
         if names or files:
             gc.freeze()
+
+    def load_model(self, file: str) -> None:
+        model = sys.modules["botocore.loaders"].JSONFileLoader().load_file(file) or {}
+        for operation in model.get("operations", ()):  # botocore keeps the names it has made of them
+            sys.modules["botocore"].xform_name(operation)
+
+    def load_service(self, service: str) -> None:
+        """Load what a client of an AWS service needs."""
+        if "botocore.loaders" not in sys.modules:
+            return
+        loader = self.loader()
+        for kind in SERVICE_FILES:
+            if service in loader.list_available_services(kind):
+                self.load_model(os.path.join(loader.BUILTIN_DATA_PATH, service, loader.determine_latest_version(service, kind), kind))
+        gc.freeze()
 
 
 def receive(connection: socket.socket, length: int) -> bytes:
@@ -295,6 +385,14 @@ def receive(connection: socket.socket, length: int) -> bytes:
             raise EOFError
         data += chunk
     return bytes(data)
+
+
+def exhaust(steps: Generator[None, None, Payload]) -> Payload:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
 
 
 def library_state() -> list[int]:
@@ -308,6 +406,15 @@ def import_ahead(name: str) -> None:
         importlib.import_module(name)
     except (Exception, SystemExit):
         pass
+
+
+def take_messages() -> bool:
+    """Whether there were warnings or deprecations for a module's result. They are gone then."""
+    noted = sys.modules.get("ansible.module_utils.common.warnings")
+    found = [messages for name in ("_global_warnings", "_global_deprecations") if (messages := getattr(noted, name, None))]
+    for messages in found:
+        messages.clear()
+    return bool(found)
 
 
 def of_ansible() -> Iterator[str]:
@@ -400,4 +507,4 @@ if __name__ == "__main__":
     listener = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(listener.fileno(), False)
     os.set_inheritable(int(sys.argv[2]), False)
-    Server(listener, int(sys.argv[2]), sys.argv[3]).serve()()
+    Server(listener, int(sys.argv[2]), sys.argv[3], early=sys.argv[4:] == ["early"]).serve()()

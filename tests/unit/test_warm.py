@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,9 +72,15 @@ TASKS: dict[str, dict[str, Any]] = {
     "changed module_utils": {"asks_again": {}},
     "not Python": {"shell_module": {}},
     "raw": {"ansible.builtin.raw": "echo $0"},
+    "become": {"looks": {}, "become": True, "vars": {"ansible_become_exe": "{{ playbook_dir }}/sudo"}},
     "async": {"ansible.builtin.command": {"cmd": "echo later"}, "async": 10, "poll": 1},
     "interpreter with arguments": {"looks": {}, "vars": {"ansible_python_interpreter": f"{sys.executable} -E"}},
 }
+# Ends like sudo, with the command in a shell, and can be told from a process that was not started by it.
+SUDO = """#!/bin/sh
+until [ "$1" = /bin/sh ]; do shift; done
+BECAME=yes exec "$@"
+"""
 VOLATILE = {"parent", "start", "end", "delta", "ansible_job_id", "results_file", "mtime", "ctime", "atime", "_original_basename"}
 
 
@@ -81,13 +88,18 @@ VOLATILE = {"parent", "start", "end", "delta", "ansible_job_id", "results_file",
 def play(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Runs tasks in a directory of its own. Returns the results of each task by host, or the process if it shall not wait."""
 
-    def run(tasks: list[dict[str, Any]], connection: str, *, hosts: str = "one,", wait: bool = True, **environment: str) -> Any:
+    def run(
+        tasks: list[dict[str, Any]], connection: str, *, hosts: str = "one,", wait: bool = True, startup: str = "", **environment: str
+    ) -> Any:
         directory = tmp_path_factory.mktemp("play")
         for name in ("library", "module_utils", "lib", "tmp", "local", "remote"):
             (directory / name).mkdir()
         for name, body in BODIES.items():
             (directory / "library" / f"{name}.py").write_text(MODULE.format(body=body, imports=IMPORTS.get(name, "")))
         (directory / "library" / "shell_module").write_text("#!/bin/sh\necho '{\"changed\": true, \"language\": \"sh\"}'\n")
+        (directory / "sudo").write_text(SUDO)
+        (directory / "sudo").chmod(0o755)
+        (directory / "lib" / "sitecustomize.py").write_text(startup)
         (directory / "module_utils" / "thing.py").write_text("VALUE = 1\n")
         play = {"hosts": "all", "gather_facts": False, "tasks": tasks}
         (directory / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
@@ -107,6 +119,7 @@ def play(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..
                 "ANSIBLE_LOCAL_TEMP": f"{directory}/local",
                 "ANSIBLE_ASYNC_DIR": f"{directory}/async",
                 "ANSIBLE_PIPELINING": "true",
+                "ANSIBLE_BECOME_ALLOW_SAME_USER": "true",  # the tests may run as root
                 "ANSIBLE_DEPRECATION_WARNINGS": "false",
                 "PYTHONPATH": f"{directory}/lib",
                 "TMPDIR": f"{directory}/tmp",
@@ -165,6 +178,15 @@ def test_a_variable_turns_it_off(play: Callable[..., Any]) -> None:
     assert results[0]["one"]["parent"] != results[1]["one"]["parent"]
 
 
+def test_without_pidfd_it_is_local(play: Callable[..., Any]) -> None:
+    results, _ = play([{"who": {}}, {"who": {}}], "threetier.aws.warm", startup="import os; del os.pidfd_open")
+    assert results[0]["one"]["parent"] != results[1]["one"]["parent"]
+
+
+def test_become_reaches_its_plugin(both: dict[str, dict[str, Any]]) -> None:
+    assert "BECAME=yes" in both["threetier.aws.warm"]["become"]["environment"]
+
+
 def test_a_killed_module_harms_only_itself(both: dict[str, dict[str, Any]], play: Callable[..., Any]) -> None:
     tasks = [{"who": {}}, *({name: {}, "ignore_errors": True} for name in ("exits", "is_killed", "raises", "spoils")), {"who": {}}]
     results, _ = play(tasks, "threetier.aws.warm")
@@ -189,9 +211,10 @@ def test_no_process_outlives_the_controller(play: Callable[..., Any], signal_: s
     pids = wait_for(lambda: file.read_text().split() if (file := directory / "pids").exists() else [])
     module, warm = map(int, pids)
     assert "warm_server" in Path(f"/proc/{warm}/cmdline").read_text()
-    if signal_ == signal.SIGKILL:  # with local, too, the module goes on until it is done
+    if signal_ == signal.SIGKILL:  # with local, too, the module may go on until it is done
         process.kill()
-        os.kill(module, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(module, signal.SIGTERM)
     else:
         process.send_signal(signal_)
     process.communicate(timeout=10)
