@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 try:
@@ -49,29 +49,40 @@ def client(module: Any, service: str, **config: Any) -> Any:
     return module.client(service, retry_decorator=decorator, config=config)
 
 
+def pauses() -> Iterator[float]:
+    """Seconds between one look and the next: what happens soon is seen soon, what takes minutes is asked for every POLL_SECONDS."""
+    pause = 0.2
+    while True:
+        yield min(pause, POLL_SECONDS)
+        pause = min(2 * pause, POLL_SECONDS)
+
+
 def patiently(call: Callable[[], Any], refusals: Iterable[str], seconds: float | None = None) -> Any:
     """The answer of C(call), which is repeated for a bounded time while AWS refuses it for a reason that passes.
 
     C(refusals) are error codes or parts of AWS's messages. The last refusal is raised as it is.
     """
     deadline = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
-    while True:
+    for pause in pauses():
         try:
             return call()
         except ClientError as error:
             if time.monotonic() > deadline or not any(refusal in str(error) for refusal in refusals):
                 raise
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+    return None  # pauses() has no end
 
 
 def wait_for(read: Callable[[], Any], done: Callable[[Any], bool], seconds: float, what: str) -> Any:
     """What C(read) answers once it is C(done); after C(seconds) a StateError says that C(what) has not happened."""
     deadline = time.monotonic() + seconds
-    while not done(value := read()):
+    for pause in pauses():
+        if done(value := read()):
+            return value
         if time.monotonic() > deadline:
             raise StateError(f"{what} has not happened within {seconds:g} s; run again to go on waiting, or look at it in the AWS console")
-        time.sleep(POLL_SECONDS)
-    return value
+        time.sleep(pause)
+    return None  # pauses() has no end
 
 
 def differences(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
