@@ -379,7 +379,7 @@ def ensure_present(module: AnsibleAWSModule) -> dict[str, Any]:
         table = None
     if table is None:
         return create(module, dynamodb)
-    if params["wait"]:
+    if params["wait"] and not is_active(table):
         table = wait_until_active(dynamodb, params)
     if not is_active(table):
         return {"changed": False, "table": public(table, {}), "diff": {"before": {}, "after": {}}}

@@ -208,6 +208,7 @@ def create(ec2: Any, subnet_id: str, tags: Mapping[str, str], address: dict[str,
     request = {
         "SubnetId": subnet_id,
         "AllocationId": address["AllocationId"],
+        "ConnectivityType": "public",
         "TagSpecifications": specification("natgateway", tags),
     }
     gateway = patiently(lambda: ec2.create_nat_gateway(**request, aws_retry=True)["NatGateway"], NOT_YET)
