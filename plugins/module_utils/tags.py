@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import compare_aws_tags
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, compare_aws_tags
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,11 @@ def tag_change(current: Mapping[str, str], wanted: Mapping[str, str] | None, pur
         return TagChange(current, {}, [])
     to_set, to_remove = compare_aws_tags(current, {key: str(value) for key, value in wanted.items()}, purge)
     return TagChange(current, to_set, to_remove)
+
+
+def set_tags(ec2: Any, resource_id: str, change: TagChange) -> None:
+    """Change the tags of anything of EC2's, which tags all of its kinds by the same two calls."""
+    if change.to_set:
+        ec2.create_tags(Resources=[resource_id], Tags=ansible_dict_to_boto3_tag_list(change.to_set), aws_retry=True)
+    if change.to_remove:
+        ec2.delete_tags(Resources=[resource_id], Tags=[{"Key": key} for key in change.to_remove], aws_retry=True)

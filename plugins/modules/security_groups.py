@@ -203,7 +203,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change
 
 DEFAULT = "default"
 ALL = "-1"
@@ -453,13 +453,6 @@ def call_with_rules(ec2: Any, operation: str, group_id: str, rules: Rules) -> No
     if rules:
         call = getattr(ec2, operation)
         patiently(lambda: call(GroupId=group_id, IpPermissions=permissions(rules), aws_retry=True), NOT_YET, NOT_YET_SECONDS)
-
-
-def set_tags(ec2: Any, group_id: str, tags: TagChange) -> None:
-    if tags.to_set:
-        ec2.create_tags(Resources=[group_id], Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        ec2.delete_tags(Resources=[group_id], Tags=[{"Key": key} for key in tags.to_remove], aws_retry=True)
 
 
 def texts(rules: Rules, names: Mapping[str, str]) -> list[str]:

@@ -204,7 +204,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
 
 GATEWAY = "Gateway"
 INTERFACE = "Interface"
@@ -376,13 +376,6 @@ def changes(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, 
     if policy is not None and compare_policies(found["policy"], policy):
         change["policy"] = policy
     return change
-
-
-def set_tags(ec2: Any, endpoint_id: str, tags: TagChange) -> None:
-    if tags.to_set:
-        ec2.create_tags(Resources=[endpoint_id], Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        ec2.delete_tags(Resources=[endpoint_id], Tags=[{"Key": key} for key in tags.to_remove], aws_retry=True)
 
 
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

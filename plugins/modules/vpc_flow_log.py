@@ -123,7 +123,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
 
 RESOURCE_TYPES = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
 SETTINGS = ("traffic_type", "log_group_name", "deliver_logs_permission_arn", "log_destination", "max_aggregation_interval")
@@ -222,13 +222,6 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
             set_tags(ec2, current["FlowLogId"], tags)
             current = {**current, "Tags": ansible_dict_to_boto3_tag_list(tags.result)}
     return {"changed": bool(superfluous or tags), "flow_log": public(current), "diff": diff}
-
-
-def set_tags(ec2: Any, flow_log_id: str, tags: TagChange) -> None:
-    if tags.to_set:
-        ec2.create_tags(Resources=[flow_log_id], Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        ec2.delete_tags(Resources=[flow_log_id], Tags=[{"Key": key} for key in tags.to_remove], aws_retry=True)
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -172,7 +172,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change
 
 # How AWS's code ends while a table, subnet, gateway or interface made just now is not known everywhere yet.
 NOT_YET = (".NotFound",)
@@ -360,13 +360,6 @@ def create(ec2: Any, vpc_id: str, tags: Mapping[str, str]) -> str:
     specification = {"ResourceType": "route-table", "Tags": ansible_dict_to_boto3_tag_list(tags)}
     answer = patiently(lambda: ec2.create_route_table(VpcId=vpc_id, TagSpecifications=[specification], aws_retry=True), NOT_YET)
     return answer["RouteTable"]["RouteTableId"]
-
-
-def set_tags(ec2: Any, table_id: str, tags: TagChange) -> None:
-    if tags.to_set:
-        ec2.create_tags(Resources=[table_id], Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        ec2.delete_tags(Resources=[table_id], Tags=[{"Key": key} for key in tags.to_remove], aws_retry=True)
 
 
 def write(ec2: Any, change: Plan, table_id: str) -> None:

@@ -128,7 +128,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
 
 # Prefix lengths that AWS allows.
 LARGEST = 16
@@ -205,13 +205,6 @@ def create(ec2: Any, vpc_id: str, wanted: Mapping[str, Any], tags: Mapping[str, 
         "TagSpecifications": [{"ResourceType": "subnet", "Tags": ansible_dict_to_boto3_tag_list(tags)}],
     }
     return patiently(lambda: ec2.create_subnet(**request, aws_retry=True)["Subnet"], NOT_YET)
-
-
-def set_tags(ec2: Any, subnet_id: str, tags: TagChange) -> None:
-    if tags.to_set:
-        ec2.create_tags(Resources=[subnet_id], Tags=ansible_dict_to_boto3_tag_list(tags.to_set), aws_retry=True)
-    if tags.to_remove:
-        ec2.delete_tags(Resources=[subnet_id], Tags=[{"Key": key} for key in tags.to_remove], aws_retry=True)
 
 
 def wait_until_available(ec2: Any, params: dict[str, Any], subnets: list[dict[str, Any]]) -> None:

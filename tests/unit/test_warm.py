@@ -37,6 +37,8 @@ BODIES = {
     "is_killed": "os.kill(os.getpid(), signal.SIGKILL)",
     "raises": "raise ValueError('no')",
     "quits": "sys.exit('a word')",
+    "shows_a_traceback": "import traceback\n    try:\n        {}['no']\n    except KeyError:\n        "
+    "result = {'last': traceback.format_exc().splitlines()[-1]}",
     "leaves_child": "result = {'child': subprocess.Popen(['sleep', '3'], stdout=-3, stderr=-3).pid > 0}",
     "spoils": "os.environ['SPOILT'] = 'x'; os.chdir('/'); os.umask(0o77); signal.signal(signal.SIGTERM, signal.SIG_IGN); json.dumps = None;"
     "os._exit(print('{}') or 0)",
@@ -61,6 +63,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "kill": {"is_killed": {}},
     "exception": {"raises": {}},
     "exit with a word": {"quits": {}},
+    "traceback": {"shows_a_traceback": {}},
     "big output": {"ansible.builtin.command": {"argv": [sys.executable, "-c", "print('x' * 3_000_000)"]}},
     "background child": {"leaves_child": {}},
     "spoilt process": {"spoils": {}},
