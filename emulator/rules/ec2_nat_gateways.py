@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+from typing import Any
+
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
 from moto.ec2.models.nat_gateways import NatGateway
 
@@ -124,6 +127,28 @@ def nat_gateway_unknown(call: Call, proceed: Proceed) -> Answer:
         if gateway_id not in ec2_of(call).nat_gateways:
             raise AwsError("NatGatewayNotFound", f"The Nat Gateway {gateway_id} was not found")
     return proceed()
+
+
+@rule("ec2", "DescribeNatGateways")
+def nat_gateways_by_tag(call: Call, proceed: Proceed) -> Answer:
+    """C(tag:KEY) and C(tag-key) filter, as for everything in EC2. Moto leaves them unread.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html
+    """
+    answer = proceed()
+    for condition in call.params.get("Filter", []):
+        name, patterns = condition["Name"], condition.get("Values", [])
+        if name.startswith("tag:") or name == "tag-key":
+            answer["NatGateways"] = [gateway for gateway in answer["NatGateways"] if tagged(gateway, name, patterns)]
+    return answer
+
+
+def tagged(gateway: dict[str, Any], name: str, patterns: list[str]) -> bool:
+    """Whether a tag of the gateway is as a filter wants it; C(*) and C(?) in a filter stand for anything."""
+    tags = {tag["Key"]: tag.get("Value", "") for tag in gateway.get("Tags", [])}
+    found = tags if name == "tag-key" else [value for key, value in tags.items() if key == name.removeprefix("tag:")]
+    return any(fnmatchcase(value, pattern) for value in found for pattern in patterns)
 
 
 @rule("ec2", "ReleaseAddress", "DisassociateAddress", "AssociateAddress")

@@ -69,6 +69,19 @@ def test_tag_specification_type(ec2: Any) -> None:
     assert "'vpc'" in refused("InvalidParameterValue", ec2.create_internet_gateway, TagSpecifications=tags("vpc", "key"))
 
 
+@conforms(f"{API}/API_DescribeNatGateways.html")
+def test_nat_gateways_by_tag(ec2: Any) -> None:
+    network = make_network(ec2)
+    nat, _ = make_nat_gateway(ec2, network.subnets[0])
+    ec2.create_tags(Resources=[nat], Tags=[{"Key": "by-tag", "Value": "mine"}])
+
+    def found(name: str, value: str) -> list[str]:
+        return [each["NatGatewayId"] for each in ec2.describe_nat_gateways(Filter=[{"Name": name, "Values": [value]}])["NatGateways"]]
+
+    assert found("tag:by-tag", "m*") == found("tag-key", "by-tag") == [nat]
+    assert found("tag:by-tag", "yours") == found("tag-key", "by-nobody") == []
+
+
 @conforms(f"{API}/API_DescribeTags.html")
 def test_nat_gateways_are_natgateway(ec2: Any) -> None:
     network = make_network(ec2)

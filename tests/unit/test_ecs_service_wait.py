@@ -177,7 +177,8 @@ def test_a_missing_service_fails_for_real_and_not_in_check_mode(play, run_module
 def service_options(aws, run_module, monkeypatch, tmp_path):
     """Makes what a service of the emulator needs, and gives its options; its tasks run a command in an image."""
     monkeypatch.setattr(state, "POLL_SECONDS", 0.1)
-    subnets = [subnet["SubnetId"] for subnet in aws("ec2").describe_subnets()["Subnets"][:2]]
+    found = aws("ec2").describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    subnets = [subnet["SubnetId"] for subnet in found[:2]]
     run_module("ecs_cluster", name="wait", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[])
 
     def options(image, command):
