@@ -36,8 +36,8 @@ UNCHANGED = re.compile(r"demo\s+: ok=\d+\s+changed=0\s+unreachable=0\s+failed=0"
 
 
 # The most requests that a phase may send, without those that only ask whether something has happened yet: there are more of these on a slow day.
-# They are what a run costs in an account that throttles, so a new one needs a reason.
-REQUESTS = {"creation": 255, "second run": 133, "removal": 210}
+# They are what a run costs in an account that throttles, so a new one needs a reason. Some are of AWS's refusals that pass: none at time scale 0.
+REQUESTS = {"creation": 262, "second run": 134, "removal": 222}
 LOOKS = {
     "DescribeAutoScalingGroups",
     "DescribeClusters",
@@ -543,10 +543,9 @@ def test_the_table_is_encrypted_and_can_be_restored(client: Client) -> None:
     assert table["DeletionProtectionEnabled"] is INVENTORY["database_deletion_protection"]
     backups = dynamodb.describe_continuous_backups(TableName="demo-items")["ContinuousBackupsDescription"]
     assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
-    assert dynamodb.describe_time_to_live(TableName="demo-items")["TimeToLiveDescription"] == {
-        "TimeToLiveStatus": "ENABLED",
-        "AttributeName": "expires_at",
-    }
+    expiry = dynamodb.describe_time_to_live(TableName="demo-items")["TimeToLiveDescription"]
+    assert expiry["AttributeName"] == "expires_at"
+    assert expiry["TimeToLiveStatus"] in ("ENABLING", "ENABLED")  # AWS takes up to an hour, and nobody has to wait for it
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -52,7 +52,7 @@ def play(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Starts a play in a directory with a role and modules."""
 
     def run(content: dict[str, Any], connection: str = "threetier.aws.warm", wait: bool = True) -> subprocess.Popen[str]:
-        for name in ("library", "local", "tmp", "roles/layer/tasks"):
+        for name in ("library", "local", "roles/layer/tasks"):
             (tmp_path / name).mkdir(parents=True, exist_ok=True)
         for name in MODULES:
             (tmp_path / "library" / f"{name}.py").write_text(MODULE)
@@ -68,7 +68,7 @@ def play(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "ANSIBLE_LOCAL_TEMP": f"{tmp_path}/local", "TMPDIR": f"{tmp_path}/tmp"},
+            env={**os.environ, "ANSIBLE_LOCAL_TEMP": f"{tmp_path}/local"},
         )
         if wait:
             output, _ = process.communicate(timeout=60)
