@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 ROOT = Path(__file__).parent.parent
 REGION = "eu-central-1"
 # Long on purpose: Ansible masks the values of secrets in all output, and a short one would mask ordinary words.
@@ -12,3 +14,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator-access-key", "AWS_SECRET_ACCESS_KE
 
 class ModuleFailed(Exception):
     """A module ended with fail_json; the message is the module's own."""
+
+
+def refusal(code: str, message: str = "not now") -> ClientError:
+    """AWS's error of this code, for a test to raise in its place."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Any")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 try:
@@ -52,9 +53,10 @@ def client(module: Any, service: str, **config: Any) -> Any:
 def pauses() -> Iterator[float]:
     """Seconds between one look and the next: what happens soon is seen soon, what takes minutes is asked for every POLL_SECONDS."""
     pause = 0.2
-    while True:
-        yield min(pause, POLL_SECONDS)
-        pause = min(2 * pause, POLL_SECONDS)
+    while pause < POLL_SECONDS:
+        yield pause
+        pause *= 2
+    yield from repeat(POLL_SECONDS)
 
 
 def patiently(call: Callable[[], Any], refusals: Iterable[str], seconds: float | None = None) -> Any:
@@ -63,26 +65,25 @@ def patiently(call: Callable[[], Any], refusals: Iterable[str], seconds: float |
     C(refusals) are error codes or parts of AWS's messages. The last refusal is raised as it is.
     """
     deadline = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
-    for pause in pauses():
+    waits = pauses()
+    while True:
         try:
             return call()
         except ClientError as error:
             if time.monotonic() > deadline or not any(refusal in str(error) for refusal in refusals):
                 raise
-        time.sleep(pause)
-    return None  # pauses() has no end
+        time.sleep(next(waits))
 
 
 def wait_for(read: Callable[[], Any], done: Callable[[Any], bool], seconds: float, what: str) -> Any:
     """What C(read) answers once it is C(done); after C(seconds) a StateError says that C(what) has not happened."""
     deadline = time.monotonic() + seconds
-    for pause in pauses():
-        if done(value := read()):
-            return value
+    waits = pauses()
+    while not done(value := read()):
         if time.monotonic() > deadline:
             raise StateError(f"{what} has not happened within {seconds:g} s; run again to go on waiting, or look at it in the AWS console")
-        time.sleep(pause)
-    return None  # pauses() has no end
+        time.sleep(next(waits))
+    return value
 
 
 def differences(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, compare_aws_tags
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import (
+    ansible_dict_to_boto3_tag_list,
+    boto3_tag_list_to_ansible_dict,
+    compare_aws_tags,
+)
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,24 @@ def tag_change(current: Mapping[str, str], wanted: Mapping[str, str] | None, pur
     """C(wanted) None means "no opinion"; tags that AWS reserves (C(aws:)) are never removed."""
     if wanted is None:
         return TagChange(current, {}, [])
-    to_set, to_remove = compare_aws_tags(current, {key: str(value) for key, value in wanted.items()}, purge)
+    to_set, to_remove = compare_aws_tags(current, text_tags(wanted), purge)
     return TagChange(current, to_set, to_remove)
+
+
+def named_tag_change(current: Mapping[str, str], name: str, params: Mapping[str, Any]) -> TagChange:
+    """The same for a resource whose name is its tag C(Name): no opinion on the module's C(tags) is still one on the name."""
+    tags = params["tags"]
+    return tag_change(current, {**(tags or {}), "Name": name}, params["purge_tags"] and tags is not None)
+
+
+def text_tags(tags: Mapping[str, Any] | None) -> dict[str, str]:
+    """Tags of an option as AWS keeps them: 15 becomes C("15")."""
+    return {key: str(value) for key, value in (tags or {}).items()}
+
+
+def tags_of(resource: Mapping[str, Any] | None) -> dict[str, str]:
+    """The tags that AWS describes a resource with; none where there is no resource."""
+    return boto3_tag_list_to_ansible_dict((resource or {}).get("Tags", []))
 
 
 def set_tags(ec2: Any, resource_id: str, change: TagChange) -> None:

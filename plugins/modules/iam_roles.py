@@ -184,9 +184,9 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, patiently, planned
-from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, tags_of, text_tags
 
 # IAM answers from one region for the whole world. At 50 ms a request, five roles are read in 0.3 s instead of 1.2 s.
 READERS = 5
@@ -264,7 +264,7 @@ def role_of(iam: Any, role: dict[str, Any]) -> dict[str, Any]:
             policy: iam.get_role_policy(RoleName=name, PolicyName=policy, aws_retry=True)["PolicyDocument"] for policy in inline
         },
         "managed_policies": sorted(policy["PolicyArn"] for policy in attached),
-        "tags": boto3_tag_list_to_ansible_dict(role.get("Tags", [])),
+        "tags": tags_of(role),
     }
 
 
@@ -272,7 +272,7 @@ def profile_of(profile: dict[str, Any]) -> dict[str, Any]:
     return {
         "arn": profile["Arn"],
         "roles": [role["RoleName"] for role in profile["Roles"]],
-        "tags": boto3_tag_list_to_ansible_dict(profile.get("Tags", [])),
+        "tags": tags_of(profile),
     }
 
 
@@ -427,12 +427,12 @@ def wanted_role(role: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:
     return {
         **role,
         "managed_policies": sorted(set(role["managed_policies"])),
-        "tags": {key: str(value) for key, value in {**tags, **role["tags"]}.items()},
+        "tags": text_tags({**tags, **role["tags"]}),
     }
 
 
 def ensure_present(iam: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    ours, purge = {key: str(value) for key, value in (params["tags"] or {}).items()}, params["purge_tags"]
+    ours, purge = text_tags(params["tags"]), params["purge_tags"]
     roles = [wanted_role(role, ours) for role in params["roles"]]
     everything = read_all(iam, roles, profiles_too=False)
     if refused := [sentence for wanted, there in zip(roles, everything) for sentence in refusals(wanted, there, ours)]:
@@ -477,7 +477,7 @@ def delete(iam: Any, name: str, there: dict[str, Any]) -> None:
 
 
 def ensure_absent(iam: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    ours, before, foreign = {key: str(value) for key, value in params["tags"].items()}, {}, []
+    ours, before, foreign = text_tags(params["tags"]), {}, []
     for wanted, there in zip(params["roles"], read_all(iam, params["roles"], profiles_too=True)):
         name = wanted["name"]
         left = [kind for kind, thing in there.items() if thing and not is_ours(thing, ours)]

@@ -144,7 +144,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, patiently, planned
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
 ALIAS = re.compile(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
 KIND = {"KeyManager": "CUSTOMER", "KeySpec": "SYMMETRIC_DEFAULT", "KeyUsage": "ENCRYPT_DECRYPT", "Origin": "AWS_KMS"}
@@ -155,10 +155,6 @@ NOT_YET = ("NotFoundException", "KMSInvalidStateException", "DisabledException")
 # A user or role that a policy names may be so new that KMS does not know it yet.
 NEW_PRINCIPAL = ("invalid principals",)
 TAG_NAMES = {"tag_name_key_name": "TagKey", "tag_value_key_name": "TagValue"}
-
-
-def strings(tags: dict[str, Any] | None) -> dict[str, str]:
-    return {key: str(value) for key, value in (tags or {}).items()}
 
 
 def describe(kms: Any, key: str) -> dict[str, Any] | None:
@@ -215,7 +211,7 @@ def read(kms: Any, key: dict[str, Any], alias: str | None) -> dict[str, Any]:
 
 def create(kms: Any, params: dict[str, Any]) -> dict[str, Any]:
     """Makes a key with all that it can be made with, and returns it as C(read) does: without alias and rotation."""
-    tags = strings(params["tags"])
+    tags = text_tags(params["tags"])
     request = {
         "Description": params["description"] or "",
         "KeySpec": KIND["KeySpec"],
@@ -239,7 +235,7 @@ def new_key(params: dict[str, Any]) -> dict[str, Any]:
         "description": params["description"] or "",
         "policy": params["policy"],
         "enable_key_rotation": False,
-        "tags": strings(params["tags"]),
+        "tags": text_tags(params["tags"]),
     }
 
 
@@ -286,7 +282,7 @@ def ensure_present(kms: Any, tagging: Callable[[], Any], params: dict[str, Any],
     if described:
         check_kind(alias, described)
         key = read(kms, described, alias)
-    elif left_over := without_alias(kms, tagging, alias, strings(params["tags"])):
+    elif left_over := without_alias(kms, tagging, alias, text_tags(params["tags"])):
         key = read(kms, left_over[0], None)
     else:
         key = new_key(params)
@@ -308,7 +304,7 @@ def ensure_present(kms: Any, tagging: Callable[[], Any], params: dict[str, Any],
 
 
 def ensure_absent(kms: Any, tagging: Callable[[], Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    alias, tags = params["alias"], strings(params["tags"])
+    alias, tags = params["alias"], text_tags(params["tags"])
     described = describe(kms, alias)
     if described and not tags.items() <= read_tags(kms, described["KeyId"]).items():
         nothing = {"changed": False, "diff": {"before": {}, "after": {}}}

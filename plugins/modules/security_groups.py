@@ -193,7 +193,7 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code, paginated_query_with_retries
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
@@ -203,7 +203,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change, tags_of, text_tags
 
 DEFAULT = "default"
 ALL = "-1"
@@ -322,17 +322,15 @@ def rule_change(wanted: Rules, current: Rules) -> RuleChange:
 
 
 def wanted_tags(group: dict[str, Any], params: dict[str, Any]) -> dict[str, str]:
-    tags = {"Name": group["name"], **(params["tags"] or {}), **(group["tags"] or {})}
-    return {key: str(value) for key, value in tags.items()}
+    return text_tags({"Name": group["name"], **(params["tags"] or {}), **(group["tags"] or {})})
 
 
 def plan(group: dict[str, Any], current: dict[str, Any], ids: Mapping[str, str], params: dict[str, Any]) -> Plan:
     rules = {}
     for direction in DIRECTIONS:
         rules[direction] = rule_change(wanted_rules(group, direction, ids), current_rules(current, direction))
-    tags = boto3_tag_list_to_ansible_dict(current.get("Tags", []))
     # without tags there is no opinion about tags other than the name
-    return Plan(rules, tag_change(tags, wanted_tags(group, params), params["purge_tags"] and params["tags"] is not None))
+    return Plan(rules, tag_change(tags_of(current), wanted_tags(group, params), params["purge_tags"] and params["tags"] is not None))
 
 
 def problems(params: dict[str, Any]) -> Iterator[str]:
@@ -522,10 +520,10 @@ def public(group: dict[str, Any], current: dict[str, Any] | None, ids: Mapping[s
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    tags = {key: str(value) for key, value in params["tags"].items()}
+    tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must name at least one tag of the groups to remove: by name alone they may be somebody else's")
-    found = [group for group in describe(ec2, params) if tags.items() <= boto3_tag_list_to_ansible_dict(group.get("Tags", [])).items()]
+    found = [group for group in describe(ec2, params) if tags.items() <= tags_of(group).items()]
     doomed = [group for group in found if group["GroupName"] != DEFAULT]
     if not check_mode:
         revoke_references(ec2, found, {group["GroupId"] for group in doomed})

@@ -148,7 +148,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, patiently
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 # The order in which they are set: a topic is encrypted before more may publish to it.
@@ -286,7 +286,7 @@ def ensure_present(sns: Any, arn: str, params: dict[str, Any], check_mode: bool)
 
 def ensure_absent(sns: Any, arn: str, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, tags = arn.rpartition(":")[2], read_tags(sns, arn)
-    ours = {key: str(value) for key, value in (params["tags"] or {}).items()}
+    ours = text_tags(params["tags"])
     if tags is None or not ours.items() <= tags.items():
         foreign = [] if tags is None else [f"the topic {name} does not carry the tags {ours} and stays"]
         return {"changed": False, "diff": {"before": {}, "after": {}}, "foreign": foreign}

@@ -192,7 +192,7 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     PATIENCE_SECONDS,
     StateError,
@@ -204,7 +204,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
 
 GATEWAY = "Gateway"
 INTERFACE = "Interface"
@@ -231,10 +231,6 @@ def describe(ec2: Any, filters: Mapping[str, list[str]]) -> list[dict[str, Any]]
 def state_of(endpoint: Mapping[str, Any]) -> str:
     """AWS answers C(available) where its model says C(Available)."""
     return endpoint["State"].lower()
-
-
-def tags_of(endpoint: Mapping[str, Any]) -> dict[str, str]:
-    return boto3_tag_list_to_ansible_dict(endpoint.get("Tags", []))
 
 
 def named(endpoint: Mapping[str, Any]) -> str:
@@ -279,7 +275,7 @@ def matches(params: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, di
     What another AWS service made for itself, nobody else can change.
     """
     ours = [endpoint for endpoint in found if not endpoint.get("RequesterManaged")]
-    tags = {key: str(value) for key, value in (params["tags"] or {}).items()}
+    tags = text_tags(params["tags"])
     signs = (
         lambda wanted, endpoint: tags_of(endpoint).get("Name") == wanted["name"],
         lambda wanted, endpoint: bool(tags) and tags.items() <= tags_of(endpoint).items(),
@@ -389,9 +385,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     results = []
     for wanted in params["endpoints"]:
         name, current = wanted["name"], chosen.get(wanted["name"])
-        # no opinion on the tags is still one on the name
-        all_tags, purge = {**(params["tags"] or {}), "Name": name}, params["purge_tags"] and params["tags"] is not None
-        tags = tag_change(tags_of(current or {}), all_tags, purge)
+        tags = named_tag_change(tags_of(current), name, params)
         if current is None:
             change = {option: value for option, value in wanted_settings(wanted).items() if value is not None}
             diff["after"][name] = {"service": wanted["service"], "type": wanted["type"], **change, "tags": tags.result}
@@ -439,7 +433,7 @@ def delete(ec2: Any, endpoints: list[dict[str, Any]]) -> None:
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    tags = {key: str(value) for key, value in params["tags"].items()}
+    tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must not be empty with state=absent: they say which endpoints are to be removed")
     if is_planned(params["vpc_id"]):

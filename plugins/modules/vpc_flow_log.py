@@ -114,7 +114,7 @@ except ImportError:
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict, snake_dict_to_camel_dict
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
@@ -123,7 +123,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tags_of
 
 RESOURCE_TYPES = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
 SETTINGS = ("traffic_type", "log_group_name", "deliver_logs_permission_arn", "log_destination", "max_aggregation_interval")
@@ -144,7 +144,7 @@ def find(ec2: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
     destination = "log_group_name" if params["log_group_name"] else "log_destination"
 
     def is_this_one(log: dict[str, Any]) -> bool:
-        tags, wanted_tags = boto3_tag_list_to_ansible_dict(log.get("Tags", [])), params["tags"] or {}
+        tags, wanted_tags = tags_of(log), params["tags"] or {}
         carries_tags = bool(wanted_tags) and wanted_tags.items() <= tags.items()
         return carries_tags or (params[destination] is not None and log.get(camel(destination)) == params[destination])
 
@@ -208,7 +208,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
 
     current = next((log for log in found if not differences(wanted, log)), found[0])
     change = differences(wanted, current)
-    tags = tag_change(boto3_tag_list_to_ansible_dict(current.get("Tags", [])), params["tags"], params["purge_tags"])
+    tags = tag_change(tags_of(current), params["tags"], params["purge_tags"])
     superfluous = found if change else [log for log in found if log is not current]
     diff = {"before": selected(change, current) | tags.before, "after": change | tags.after}
     if superfluous:
@@ -233,7 +233,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
 
 def public(log: dict[str, Any]) -> dict[str, Any]:
     """The flow log in the collection's snake_case, tags as a dictionary."""
-    return {**camel_dict_to_snake_dict(log, ignore_list=["Tags"]), "tags": boto3_tag_list_to_ansible_dict(log.get("Tags", []))}
+    return {**camel_dict_to_snake_dict(log, ignore_list=["Tags"]), "tags": tags_of(log)}
 
 
 def main() -> None:

@@ -143,9 +143,9 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code, paginated_query_with_retries
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change, tags_of, text_tags
 
 USABLE = ("pending", "available")
 # A failed gateway is shown for about an hour, a deleted one too.
@@ -163,14 +163,14 @@ def describe(ec2: Any, vpc_id: str | None) -> list[dict[str, Any]]:
         return []
     filters = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "state", "Values": NOT_DELETED}]
     found = paginated_query_with_retries(ec2, "describe_nat_gateways", Filter=filters)["NatGateways"]
-    return [{**gateway, "Tags": boto3_tag_list_to_ansible_dict(gateway.get("Tags", []))} for gateway in found]
+    return [{**gateway, "Tags": tags_of(gateway)} for gateway in found]
 
 
 def tagged_addresses(ec2: Any, tags: Mapping[str, str]) -> list[dict[str, Any]]:
     """The addresses that carry all of the tags, of which there is one at least. DescribeAddresses has no pages."""
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     found = ec2.describe_addresses(Filters=filters, aws_retry=True)["Addresses"]
-    addresses = [{**address, "Tags": boto3_tag_list_to_ansible_dict(address.get("Tags", []))} for address in found]
+    addresses = [{**address, "Tags": tags_of(address)} for address in found]
     return [address for address in addresses if carries(address, tags)]  # a filter takes * and ? for wildcards
 
 
@@ -290,7 +290,7 @@ def problems(params: dict[str, Any]) -> Iterator[str]:
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     if refused := [*problems(params)]:
         raise StateError("; ".join(refused))
-    tags = {key: str(value) for key, value in (params["tags"] or {}).items()}
+    tags = text_tags(params["tags"])
     found = describe(ec2, params["vpc_id"])
     usable = [gateway for gateway in found if gateway["State"] in USABLE]
     there = {gateway["name"]: match(gateway, usable, tags) for gateway in params["gateways"]}
@@ -373,7 +373,7 @@ def wait_until_available(ec2: Any, params: dict[str, Any], gateways: list[dict[s
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    tags = {key: str(value) for key, value in params["tags"].items()}
+    tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must name at least one tag of what is to be removed, or all gateways and addresses would be meant")
     gateways = [gateway for gateway in describe(ec2, params["vpc_id"]) if carries(gateway, tags)]

@@ -169,10 +169,10 @@ except ImportError:
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict, snake_dict_to_camel_dict
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, named_tag_change, set_tags, tags_of, text_tags
 
 # How AWS's code ends while a table, subnet, gateway or interface made just now is not known everywhere yet.
 NOT_YET = (".NotFound",)
@@ -249,10 +249,6 @@ def describe(ec2: Any, vpc_id: str | None, tags: Mapping[str, str]) -> list[dict
     filters = {f"tag:{key}": value for key, value in tags.items()} | ({"vpc-id": vpc_id} if vpc_id else {})
     pages = ec2.get_paginator("describe_route_tables").paginate(Filters=ansible_dict_to_boto3_filter_list(filters))
     return pages.build_full_result()["RouteTables"]
-
-
-def tags_of(table: Mapping[str, Any] | None) -> dict[str, str]:
-    return boto3_tag_list_to_ansible_dict(table.get("Tags", [])) if table else {}
 
 
 def label(table: Mapping[str, Any]) -> str:
@@ -339,7 +335,7 @@ def plan(
     wanted: Mapping[str, Any], current: dict[str, Any] | None, associations: Mapping[str, Association], params: Mapping[str, Any]
 ) -> Plan:
     routes = {route["destination"]: given_target(route) for route in wanted["routes"]}
-    current_routes, tags = routes_of(current), params["tags"]
+    current_routes = routes_of(current)
     return Plan(
         name=wanted["name"],
         current=current,
@@ -350,8 +346,7 @@ def plan(
         },
         superfluous=[destination for destination in current_routes if destination not in routes] if params["purge_routes"] else [],
         subnets={subnet: associations.get(subnet) for subnet in wanted["subnets"] if subnet not in subnets_of(current)},
-        # no opinion on the tags is still one on the name
-        tags=tag_change(tags_of(current), {**(tags or {}), "Name": wanted["name"]}, params["purge_tags"] and tags is not None),
+        tags=named_tag_change(tags_of(current), wanted["name"], params),
     )
 
 
@@ -404,7 +399,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         raise StateError("\n".join(problems))
     found = describe(ec2, params["vpc_id"], {})
     associations = {subnet: Association(association_id, table) for table in found for subnet, association_id in subnets_of(table).items()}
-    tags = {key: str(value) for key, value in (params["tags"] or {}).items()}
+    tags = text_tags(params["tags"])
     plans = [plan(table, find(found, table["name"], tags), associations, params) for table in params["tables"]]
 
     ids = {each.name: each.current["RouteTableId"] if each.current else planned(each.name) for each in plans}
@@ -451,7 +446,7 @@ def delete(ec2: Any, table: Mapping[str, Any], deadline: float) -> None:
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    tags = {key: str(value) for key, value in params["tags"].items()}
+    tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must not be empty with state=absent: they say which route tables are to be removed")
     found = [

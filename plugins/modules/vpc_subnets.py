@@ -125,10 +125,10 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
 
 # Prefix lengths that AWS allows.
 LARGEST = 16
@@ -144,10 +144,6 @@ def describe(ec2: Any, vpc_id: str | None, tags: Mapping[str, str]) -> list[dict
     filters = {f"tag:{key}": value for key, value in tags.items()} | ({"vpc-id": vpc_id} if vpc_id else {})
     pages = ec2.get_paginator("describe_subnets").paginate(Filters=ansible_dict_to_boto3_filter_list(filters))
     return pages.build_full_result()["Subnets"]
-
-
-def tags_of(subnet: Mapping[str, Any]) -> dict[str, str]:
-    return boto3_tag_list_to_ansible_dict(subnet.get("Tags", []))
 
 
 def block_of(cidr: str) -> IPv4Network | None:
@@ -228,10 +224,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     results, subnets = [], []
     for wanted in params["subnets"]:
         name, current = wanted["name"], by_cidr.get(wanted["cidr"])
-        # no opinion on the tags is still one on the name
-        tags = tag_change(
-            tags_of(current or {}), {**(params["tags"] or {}), "Name": name}, params["purge_tags"] and params["tags"] is not None
-        )
+        tags = named_tag_change(tags_of(current), name, params)
         if current is None:
             diff["after"][name] = {"cidr": wanted["cidr"], "availability_zone": wanted["availability_zone"], "tags": tags.result}
             current = {"SubnetId": planned(name)} if check_mode else create(ec2, params["vpc_id"], wanted, tags.result)
@@ -269,7 +262,7 @@ def delete(ec2: Any, subnet_id: str, deadline: float) -> None:
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    tags = {key: str(value) for key, value in params["tags"].items()}
+    tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must not be empty with state=absent: they say which subnets are to be removed")
     # once more by themselves: a filter takes * and ? for wildcards

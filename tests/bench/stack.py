@@ -170,7 +170,6 @@ def environment_for(url: str, directory: Path, more: dict[str, str]) -> dict[str
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "ANSIBLE_HOME": f"{directory}/ansible",
         "ANSIBLE_REMOTE_TMP": f"{directory}/ansible/tmp",
-        "ANSIBLE_ASYNC_DIR": f"{directory}/ansible/async",
         "TMPDIR": str(directory),
         "NO_COLOR": "1",
         "TF_VAR_endpoint": url,

@@ -64,7 +64,6 @@ def environment_for(endpoint: str, directory: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "ANSIBLE_HOME": f"{directory}/ansible",
         "ANSIBLE_REMOTE_TMP": f"{directory}/ansible/tmp",
-        "ANSIBLE_ASYNC_DIR": f"{directory}/ansible/async",
         "TMPDIR": str(directory),
         "NO_COLOR": "1",
     }

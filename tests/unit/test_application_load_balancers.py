@@ -6,12 +6,10 @@ import json
 
 import pytest
 from ansible.module_utils.common.dict_transformations import snake_dict_to_camel_dict
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import application_load_balancers as module
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "demo"}
 # How AWS describes what a request left out.
@@ -32,33 +30,6 @@ def network(aws):
     ]
     groups = [ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc_id)["GroupId"] for name in ("one", "two")]
     return {"vpc_id": vpc_id, "subnets": subnets, "groups": groups}
-
-
-@pytest.fixture
-def answers():
-    """By operation: exceptions to raise in AWS's place, and functions of AWS's answer, one for each request."""
-    return {}
-
-
-@pytest.fixture
-def requests(monkeypatch, answers):
-    """The operations that are asked for, in their order."""
-    made, make = [], BaseClient._make_api_call
-
-    def call(client, operation, request):
-        made.append(operation)
-        answer = answers[operation].pop(0) if answers.get(operation) else lambda given: given
-        if isinstance(answer, Exception):
-            raise answer
-        return answer(make(client, operation, request))
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return made
-
-
-def refusal(code, message="not now"):
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Any")
 
 
 def writes(requests):

@@ -40,19 +40,6 @@ def entries(*roles, **changed):
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """The operations that are called, in order."""
-    made, original = [], BaseClient._make_api_call
-
-    def recorded(self, operation, parameters):
-        made.append(operation)
-        return original(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
-    return made
-
-
-@pytest.fixture
 def refuse_once(monkeypatch):
     """Lets the next call of an operation fail, as IAM does while it does not know everywhere what is new."""
     monkeypatch.setattr(state, "POLL_SECONDS", 0)
@@ -206,29 +193,29 @@ def test_a_profile_with_another_role_gets_its_own(aws, run_module, check_run_che
     }
 
 
-def test_somebody_elses_roles_are_neither_changed_nor_deleted(aws, run_module, calls):
+def test_somebody_elses_roles_are_neither_changed_nor_deleted(aws, run_module, requests):
     iam = aws("iam")
     for name in ("foreign-one", "foreign-two"):
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust()))
     iam.create_instance_profile(InstanceProfileName="foreign-profile")
-    calls.clear()
+    requests.clear()
     wanted = [role("foreign-new"), role("foreign-one"), role("foreign-two"), role("foreign-profile", instance_profile=True)]
     with pytest.raises(ModuleFailed, match="role foreign-one .*; role foreign-two .*; instance profile foreign-profile .* somebody else's"):
         run_module("iam_roles", **entries(*wanted))
     done = run_module("iam_roles", **entries(*wanted, state="absent"))
     assert not done["changed"] and "foreign-one" in str(done["warnings"])
-    assert not [operation for operation in calls if not operation.startswith(("Get", "List"))]
+    assert not [operation for operation in requests if not operation.startswith(("Get", "List"))]
 
 
-def test_a_path_cannot_change(run_module, calls):
+def test_a_path_cannot_change(run_module, requests):
     run_module("iam_roles", **entries(role("path-one")))
-    calls.clear()
+    requests.clear()
     with pytest.raises(ModuleFailed, match="path-one has the path /, and AWS cannot move it to /demo/"):
         run_module("iam_roles", **entries(role("path-new"), role("path-one", path="/demo/")))
-    assert "CreateRole" not in calls
+    assert "CreateRole" not in requests
 
 
-def test_bad_input_is_told_all_at_once(run_module, calls):
+def test_bad_input_is_told_all_at_once(run_module, requests):
     wrong = [
         role("bad name", path="demo"),
         role("twice", managed_policies=["ReadOnlyAccess"]),
@@ -241,7 +228,7 @@ def test_bad_input_is_told_all_at_once(run_module, calls):
     assert [part for part in parts if part not in str(failure.value)] == []
     with pytest.raises(ModuleFailed, match="needs tags"):
         run_module("iam_roles", roles=[{"name": "any"}], state="absent")
-    assert calls == []
+    assert requests == []
 
 
 def test_outlasts_what_iam_does_not_know_yet(aws, run_module, refuse_once):
@@ -252,11 +239,11 @@ def test_outlasts_what_iam_does_not_know_yet(aws, run_module, refuse_once):
     assert refuse_once.refused == ["CreateRole", "PutRolePolicy", "AddRoleToInstanceProfile"]
 
 
-def test_a_managed_policy_that_does_not_exist_is_an_error_at_once(run_module, calls, refuse_once):
+def test_a_managed_policy_that_does_not_exist_is_an_error_at_once(run_module, requests, refuse_once):
     refuse_once("AttachRolePolicy", "NoSuchEntity", "Policy arn:aws:iam::aws:policy/Typo does not exist or is not attachable.")
     with pytest.raises(ModuleFailed, match="Typo does not exist"):
         run_module("iam_roles", **entries(role("typo", managed_policies=["arn:aws:iam::aws:policy/Typo"])))
-    assert "AttachRolePolicy" not in calls, "it was tried again"
+    assert "AttachRolePolicy" not in requests, "it was tried again"
 
 
 def test_removal_finishes_what_a_crash_left(aws, run_module, check_run_check_run):
@@ -269,9 +256,9 @@ def test_removal_finishes_what_a_crash_left(aws, run_module, check_run_check_run
     assert "half" not in [each["InstanceProfileName"] for each in iam.list_instance_profiles()["InstanceProfiles"]]
 
 
-def test_an_unchanged_set_of_five_costs_21_requests(run_module, calls):
+def test_an_unchanged_set_of_five_costs_21_requests(run_module, requests):
     wanted = entries(*(role(f"count-{number}", instance_profile=number == 0) for number in range(5)))
     run_module("iam_roles", **wanted)
-    calls.clear()
+    requests.clear()
     assert not run_module("iam_roles", **wanted)["changed"]
-    assert len(calls) == 21
+    assert len(requests) == 21

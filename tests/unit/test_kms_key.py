@@ -38,19 +38,6 @@ def key(name, **changed):
     } | changed
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """The operations that are called, in order."""
-    made, original = [], BaseClient._make_api_call
-
-    def recorded(self, operation, parameters):
-        made.append(operation)
-        return original(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
-    return made
-
-
 def described(aws, name):
     return aws("kms").describe_key(KeyId=f"alias/{name}")["KeyMetadata"]
 
@@ -168,20 +155,20 @@ def test_removal_leaves_what_does_not_carry_the_tags(aws, run_module):
     assert described(aws, "foreign")["KeyState"] == "Enabled"
 
 
-def test_a_key_of_another_kind_is_refused(aws, run_module, calls):
+def test_a_key_of_another_kind_is_refused(aws, run_module, requests):
     kms = aws("kms")
     signing = kms.create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["KeyId"]
     kms.create_alias(AliasName="alias/signing", TargetKeyId=signing)
-    calls.clear()
+    requests.clear()
     with pytest.raises(ModuleFailed, match="KeyUsage SIGN_VERIFY.* take another alias"):
         run_module("kms_key", **key("signing"))
-    assert calls == ["DescribeKey"]
+    assert requests == ["DescribeKey"]
 
 
-def test_bad_input_is_told_all_at_once(run_module, calls):
+def test_bad_input_is_told_all_at_once(run_module, requests):
     with pytest.raises(ModuleFailed, match="alias/aws/.*; pending_window must be 7 to 30"):
         run_module("kms_key", **key("aws/sns", pending_window=3))
-    assert calls == []
+    assert requests == []
 
 
 def test_outlasts_what_kms_does_not_know_yet(aws, run_module, monkeypatch):
@@ -204,9 +191,9 @@ def test_outlasts_what_kms_does_not_know_yet(aws, run_module, monkeypatch):
     assert passing == {} and len(live_keys(aws, "young")) == 1
 
 
-def test_an_unchanged_key_costs_four_requests(run_module, calls):
+def test_an_unchanged_key_costs_four_requests(run_module, requests):
     run_module("kms_key", **key("count"))
-    assert calls == ["DescribeKey", "GetResources", "CreateKey", "CreateAlias", "EnableKeyRotation"]
-    calls.clear()
+    assert requests == ["DescribeKey", "GetResources", "CreateKey", "CreateAlias", "EnableKeyRotation"]
+    requests.clear()
     run_module("kms_key", **key("count"))
-    assert calls == ["DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"]
+    assert requests == ["DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"]

@@ -6,12 +6,10 @@ import json
 import uuid
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules.log_groups import prefixes
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "demo"}
 
@@ -25,35 +23,6 @@ def logs(aws):
 def folder():
     """A folder of names of the test's own."""
     return f"/threetier/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def answers():
-    """By operation, one for each request: exceptions to raise and answers to give in AWS's place, and functions of AWS's answer."""
-    return {}
-
-
-@pytest.fixture
-def requests(monkeypatch, answers):
-    """The operations that the module asks for, in their order."""
-    made, make = [], BaseClient._make_api_call
-
-    def call(client, operation, request):
-        made.append(operation)
-        answer = answers[operation].pop(0) if answers.get(operation) else lambda given: given
-        if isinstance(answer, Exception):
-            raise answer
-        if isinstance(answer, dict):
-            return answer
-        return answer(make(client, operation, request))
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return made
-
-
-def refusal(code):
-    return ClientError({"Error": {"Code": code, "Message": "not now"}}, "Any")
 
 
 def groups(logs, folder):

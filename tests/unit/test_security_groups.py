@@ -20,21 +20,6 @@ def vpc_id(aws):
     return aws("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
 
 
-@pytest.fixture
-def requests(monkeypatch):
-    """The operations that modules call, in order."""
-    calls = []
-
-    def recording(module, service, **config):
-        client = real(module, service, **config)
-        client.meta.events.register("before-call.ec2", lambda model, **_: calls.append(model.name))
-        return client
-
-    real = security_groups.client
-    monkeypatch.setattr(security_groups, "client", recording)
-    return calls
-
-
 def chain(vpc_id, **changed):
     """Three groups, each of which names the next one before it is there, and the one before it: two circles."""
     groups = [

@@ -36,19 +36,6 @@ def topic(name, **changed):
     } | changed
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """The operations that are called, in order."""
-    made, original = [], BaseClient._make_api_call
-
-    def recorded(self, operation, parameters):
-        made.append(operation)
-        return original(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
-    return made
-
-
 def attributes(aws, name):
     return aws("sns").get_topic_attributes(TopicArn=arn(name))["Attributes"]
 
@@ -62,9 +49,9 @@ def topics(aws):
     return [each["TopicArn"] for each in aws("sns").list_topics()["Topics"]]
 
 
-def test_creates_a_topic_complete_and_deletes_it(aws, calls, check_run_check_run):
+def test_creates_a_topic_complete_and_deletes_it(aws, requests, check_run_check_run):
     done = check_run_check_run("sns_topic", **topic("complete"))
-    assert [call for call in calls if not call.startswith(("Get", "List"))] == ["CreateTopic", "Subscribe"]
+    assert [call for call in requests if not call.startswith(("Get", "List"))] == ["CreateTopic", "Subscribe"]
     found = attributes(aws, "complete")
     assert (found["DisplayName"], found["KmsMasterKeyId"]) == ("Alarms of demo", "alias/complete")
     assert json.loads(found["Policy"]) == publishers("complete", "cloudwatch.amazonaws.com")
@@ -93,11 +80,11 @@ def test_changes_and_removes_the_key(aws, run_module, check_run_check_run, key):
     assert done["diff"] == expected
 
 
-def test_encrypts_before_more_may_publish_and_tells_last(run_module, calls):
+def test_encrypts_before_more_may_publish_and_tells_last(run_module, requests):
     run_module("sns_topic", name=arn("order"))
-    calls.clear()
+    requests.clear()
     run_module("sns_topic", **topic("order"))
-    written = [call for call in calls if not call.startswith(("Get", "List"))]
+    written = [call for call in requests if not call.startswith(("Get", "List"))]
     assert written == ["SetTopicAttributes"] * 3 + ["TagResource", "Subscribe"]
 
 
@@ -122,12 +109,12 @@ def test_a_policy_in_another_order_is_no_change(run_module):
     assert not run_module("sns_topic", **topic("turned", policy=turned))["changed"]
 
 
-def test_nobody_is_asked_twice(aws, run_module, calls):
+def test_nobody_is_asked_twice(aws, run_module, requests):
     run_module("sns_topic", **topic("twice", subscriptions=[EMAIL, EMAIL]))
     [pending] = aws("sns").list_subscriptions_by_topic(TopicArn=arn("twice"))["Subscriptions"]
     assert pending["SubscriptionArn"] == "PendingConfirmation"
     run_module("sns_topic", **topic("twice", subscriptions=[EMAIL, FUNCTION]))
-    assert calls.count("Subscribe") == 2
+    assert requests.count("Subscribe") == 2
     assert subscribers(aws, "twice") == [("email", EMAIL["endpoint"]), ("lambda", FUNCTION["endpoint"])]
 
 
@@ -194,14 +181,14 @@ def test_removal_leaves_what_does_not_carry_the_tags(aws, run_module):
 @pytest.mark.parametrize(
     "name", ["no name", "events.fifo", "arn:aws:sns:us-east-1:123456789012:elsewhere", "arn:aws:sqs:eu-central-1:1:queue"]
 )
-def test_a_wrong_name_is_told_before_any_request(run_module, calls, name):
+def test_a_wrong_name_is_told_before_any_request(run_module, requests, name):
     with pytest.raises(ModuleFailed, match="must be 1 to 256|is no ARN of a standard SNS topic"):
         run_module("sns_topic", name=name)
-    assert calls == []
+    assert requests == []
 
 
-def test_an_unchanged_topic_costs_three_requests(run_module, calls):
+def test_an_unchanged_topic_costs_three_requests(run_module, requests):
     run_module("sns_topic", **topic("count"))
-    calls.clear()
+    requests.clear()
     run_module("sns_topic", **topic("count"))
-    assert calls == ["GetTopicAttributes", "ListSubscriptionsByTopic", "ListTagsForResource"]
+    assert requests == ["GetTopicAttributes", "ListSubscriptionsByTopic", "ListTagsForResource"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "demo"}
 HEALTH = {
@@ -26,32 +24,6 @@ ATTRIBUTES = {"deregistration_delay.timeout_seconds": "15", "load_balancing.algo
 def vpc_id(aws):
     """A VPC of the test's own."""
     return aws("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-
-
-@pytest.fixture
-def answers():
-    """By operation: exceptions to raise in AWS's place, one for each request."""
-    return {}
-
-
-@pytest.fixture
-def requests(monkeypatch, answers):
-    """The operations that are asked for, in their order."""
-    made, make = [], BaseClient._make_api_call
-
-    def call(client, operation, request):
-        made.append(operation)
-        if answers.get(operation):
-            raise answers[operation].pop(0)
-        return make(client, operation, request)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return made
-
-
-def refusal(code, message="not now"):
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Any")
 
 
 def group(name, **changed):

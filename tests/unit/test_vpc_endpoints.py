@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "demo"}
 S3, DYNAMODB, LOGS = (f"com.amazonaws.eu-central-1.{service}" for service in ("s3", "dynamodb", "logs"))
@@ -43,37 +41,6 @@ def subnets(ec2, vpc_id):
 @pytest.fixture
 def groups(ec2, vpc_id):
     return [ec2.create_security_group(VpcId=vpc_id, GroupName=name, Description=name)["GroupId"] for name in ("one", "two")]
-
-
-@pytest.fixture
-def answers():
-    """By operation: exceptions to raise in AWS's place, and functions of AWS's answer, one for each request."""
-    return {}
-
-
-@pytest.fixture
-def requests(monkeypatch, answers):
-    """What the module asks for, in its order: the operation and the request."""
-    made, make = [], BaseClient._make_api_call
-
-    def call(client, operation, request):
-        made.append((operation, request))
-        answer = answers[operation].pop(0) if answers.get(operation) else lambda given: given
-        if isinstance(answer, Exception):
-            raise answer
-        return answer(make(client, operation, request))
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return made
-
-
-def operations(requests):
-    return [operation for operation, _ in requests]
-
-
-def refusal(code, message="not now"):
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Any")
 
 
 def in_state(word):
@@ -114,10 +81,10 @@ def test_creates_both_types_and_answers_in_the_order_given(ec2, vpc_id, tables, 
 def test_an_unchanged_set_costs_one_request(vpc_id, tables, subnets, groups, run_module, requests):
     wanted = [gateway("demo-s3", tables), gateway("demo-dynamodb", tables, service=DYNAMODB), interface("demo-logs", subnets, groups)]
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=wanted, tags=TAGS)
-    assert operations(requests) == ["DescribeVpcEndpoints", *["CreateVpcEndpoint"] * 3]
+    assert requests == ["DescribeVpcEndpoints", *["CreateVpcEndpoint"] * 3]
     requests.clear()
     assert not run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=wanted, tags=TAGS)["changed"]
-    assert operations(requests) == ["DescribeVpcEndpoints"]
+    assert requests == ["DescribeVpcEndpoints"]
 
 
 def test_a_changed_list_of_route_tables_changes_the_same_endpoint(ec2, vpc_id, tables, run_module, check_run_check_run):
@@ -131,23 +98,24 @@ def test_a_changed_list_of_route_tables_changes_the_same_endpoint(ec2, vpc_id, t
     }
 
 
-def test_changed_subnets_and_groups_are_one_request(ec2, vpc_id, subnets, groups, run_module, check_run_check_run, requests):
+def test_changed_subnets_and_groups_are_one_request(ec2, vpc_id, subnets, groups, run_module, check_run_check_run, requests, sent):
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[interface("demo-logs", subnets[:1], groups[:1])], tags=TAGS)
     requests.clear()
     check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=[interface("demo-logs", subnets, groups[1:])], tags=TAGS)
-    [change] = [request for operation, request in requests if operation == "ModifyVpcEndpoint"]
+    [change] = [request for operation, request in sent if operation == "ModifyVpcEndpoint"]
     del change["VpcEndpointId"]
     assert change == {"AddSubnetIds": [subnets[1]], "AddSecurityGroupIds": [groups[1]], "RemoveSecurityGroupIds": [groups[0]]}
     [endpoint] = endpoints(ec2, vpc_id).values()
     assert (sorted(endpoint["SubnetIds"]), [group["GroupId"] for group in endpoint["Groups"]]) == (sorted(subnets), groups[1:])
 
 
-def test_turns_private_dns_off(vpc_id, subnets, groups, run_module, requests):
+def test_turns_private_dns_off(vpc_id, subnets, groups, run_module, requests, sent):
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[interface("demo-logs", subnets, groups)])
     requests.clear()
     done = run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[interface("demo-logs", subnets, groups, private_dns_enabled=False)])
     endpoint_id = done["vpc_endpoints"][0]["vpc_endpoint_id"]
-    assert requests[1:] == [("ModifyVpcEndpoint", {"VpcEndpointId": endpoint_id, "PrivateDnsEnabled": False})]
+    assert requests[1:] == ["ModifyVpcEndpoint"]
+    assert sent[-1][1] == {"VpcEndpointId": endpoint_id, "PrivateDnsEnabled": False}
     assert done["diff"] == {"before": {"demo-logs": {"private_dns_enabled": True}}, "after": {"demo-logs": {"private_dns_enabled": False}}}
 
 
@@ -216,7 +184,7 @@ def test_says_all_problems_before_the_first_write(ec2, vpc_id, tables, subnets, 
         "(without a name) has one of its route tables already",
     ):
         assert problem in str(failure.value)
-    assert operations(requests) == ["DescribeVpcEndpoints"]
+    assert requests == ["DescribeVpcEndpoints"]
 
 
 def test_an_endpoint_that_failed_is_not_made_again_and_again(vpc_id, tables, run_module, requests, answers):
@@ -226,16 +194,17 @@ def test_an_endpoint_that_failed_is_not_made_again_and_again(vpc_id, tables, run
         run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)], tags=TAGS)
 
 
-def test_creates_anew_once_aws_has_removed_the_old_one(vpc_id, tables, run_module, requests, answers):
+def test_creates_anew_once_aws_has_removed_the_old_one(vpc_id, tables, run_module, requests, sent, answers):
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)], tags=TAGS)
     answers["DescribeVpcEndpoints"] = [in_state("deleting")]
     requests.clear()
+    sent.clear()
     # the emulator would go on refusing: there, the endpoint is not really going
     answers["CreateVpcEndpoint"] = [refusal("RouteAlreadyExists"), refusal("AnyOther")]
     with pytest.raises(ModuleFailed, match="AnyOther"):
         run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)], tags=TAGS)
-    tokens = {request["ClientToken"] for operation, request in requests if operation == "CreateVpcEndpoint"}
-    assert operations(requests)[1:] == ["CreateVpcEndpoint"] * 2 and len(tokens) == 1
+    tokens = {request["ClientToken"] for operation, request in sent if operation == "CreateVpcEndpoint"}
+    assert requests[1:] == ["CreateVpcEndpoint"] * 2 and len(tokens) == 1
 
 
 def test_waits_for_a_pending_endpoint_only_to_change_it(vpc_id, tables, run_module, requests, answers):
@@ -245,7 +214,7 @@ def test_waits_for_a_pending_endpoint_only_to_change_it(vpc_id, tables, run_modu
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables[:2])], tags=TAGS)
     answers["DescribeVpcEndpoints"] = [in_state("pending"), in_state("pending")]
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)], tags=TAGS)
-    assert operations(requests) == ["DescribeVpcEndpoints", *["DescribeVpcEndpoints"] * 3, "ModifyVpcEndpoint"]
+    assert requests == ["DescribeVpcEndpoints", *["DescribeVpcEndpoints"] * 3, "ModifyVpcEndpoint"]
 
 
 def test_passes_over_a_route_table_that_is_not_known_everywhere_yet(vpc_id, tables, run_module, requests, answers):
@@ -279,7 +248,7 @@ def test_removal_waits_until_the_endpoints_are_gone(vpc_id, tables, run_module, 
         lambda answer: {"VpcEndpoints": [{**each, "State": "deleted"} for each in going]},
     ]
     assert run_module("vpc_endpoints", vpc_id=vpc_id, tags=tags, state="absent")["changed"]
-    assert operations(requests) == ["DescribeVpcEndpoints", "DeleteVpcEndpoints", "DescribeVpcEndpoints", "DescribeVpcEndpoints"]
+    assert requests == ["DescribeVpcEndpoints", "DeleteVpcEndpoints", "DescribeVpcEndpoints", "DescribeVpcEndpoints"]
 
 
 @pytest.mark.parametrize("code, fails", [("InvalidVpcEndpointId.NotFound", False), ("OperationNotPermitted", True)])

@@ -26,21 +26,6 @@ def network(aws):
     return {"vpc_id": vpc_id, "gateways": gateways, "tags": {"threetier:stack": stack}, "wait_timeout": 5}
 
 
-@pytest.fixture
-def requests(monkeypatch):
-    """The operations that modules call, in order."""
-    calls = []
-
-    def recording(module, service, **config):
-        client = real(module, service, **config)
-        client.meta.events.register("before-call.ec2", lambda model, **_: calls.append(model.name))
-        return client
-
-    real = vpc_nat_gateways.client
-    monkeypatch.setattr(vpc_nat_gateways, "client", recording)
-    return calls
-
-
 def absent(network, **changed):
     return {"vpc_id": network["vpc_id"], "tags": network["tags"], "state": "absent", "wait_timeout": 5} | changed
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "demo"}
 EVERYWHERE = "0.0.0.0/0"
@@ -35,33 +33,6 @@ def nat(aws, vpc):
         return aws("ec2").create_nat_gateway(SubnetId=vpc.a, AllocationId=address)["NatGateway"]["NatGatewayId"]
 
     return make
-
-
-@pytest.fixture
-def answers():
-    """By operation: exceptions to raise in AWS's place, and functions of AWS's answer, one for each request."""
-    return {}
-
-
-@pytest.fixture
-def requests(monkeypatch, answers):
-    """The operations that the module asks for, in their order."""
-    made, make = [], BaseClient._make_api_call
-
-    def call(client, operation, request):
-        made.append(operation)
-        answer = answers[operation].pop(0) if answers.get(operation) else lambda given: given
-        if isinstance(answer, Exception):
-            raise answer
-        return answer(make(client, operation, request))
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
-    return made
-
-
-def refusal(code):
-    return ClientError({"Error": {"Code": code, "Message": "not now"}}, "Any")
 
 
 def nat_gateway_is(status, **more):
