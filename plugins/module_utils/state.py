@@ -105,6 +105,36 @@ def differences(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[s
     return found
 
 
+def outcome(
+    before: Mapping[str, Any], after: Mapping[str, Any], names: Iterable[str] = (), replaced: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The part of a module's result that tells what happens, resource by resource: C(changed), C(diff) and C(changes).
+
+    C(before) and C(after) hold what differs of each resource, by its name: one that only C(after) names is created, one that only
+    C(before) names is deleted. C(names) are all resources that the module looks after; C(replaced) those that AWS cannot change in place.
+    The callback change_summary and the drift report read nothing else, so all modules of this collection end with it.
+    """
+    replaced = list(replaced)
+    return {
+        "changed": bool(before or after),
+        "diff": {"before": dict(before), "after": dict(after)},
+        "changes": {
+            "created": [name for name in after if name not in before],
+            "changed": [name for name in after if name in before and name not in replaced],
+            "replaced": [name for name in after if name in before and name in replaced],
+            "deleted": [name for name in before if name not in after],
+            "unchanged": [name for name in names if name not in before and name not in after],
+        },
+    }
+
+
+def outcome_of(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, replaced: bool = False) -> dict[str, Any]:
+    """The same of a module that looks after one resource: its fields that differ, None where it does not exist, both empty where nothing differs."""
+    if before is not None and after is not None and not before and not after:
+        return outcome({}, {}, [name])
+    return outcome({} if before is None else {name: before}, {} if after is None else {name: after}, (), [name] if replaced else [])
+
+
 def selected(like: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
     """C(source) cut down to the fields that C(like) has, so that a diff shows only what changes."""
     return {

@@ -84,6 +84,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-public-a"], "changed": [], "replaced": [], "deleted": [], "unchanged": ["demo-public-b"]}
 subnets:
   description: The subnets in the order of O(subnets), as they are after the run; in check mode, as they would be.
   returned: when O(state=present)
@@ -127,7 +132,15 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    StateError,
+    client,
+    is_planned,
+    outcome,
+    patiently,
+    planned,
+    wait_for,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
 
 # Prefix lengths that AWS allows.
@@ -244,7 +257,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         )
     if not check_mode:
         wait_until_available(ec2, params, subnets)
-    return {"changed": bool(diff["after"]), "subnets": results, "diff": diff}
+    return {"subnets": results, **outcome(diff["before"], diff["after"], [subnet["name"] for subnet in results])}
 
 
 def delete(ec2: Any, subnet_id: str, deadline: float) -> None:
@@ -275,7 +288,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
         tags_of(subnet).get("Name", subnet["SubnetId"]): {"cidr": subnet.get("CidrBlock"), "availability_zone": subnet["AvailabilityZone"]}
         for subnet in found
     }
-    return {"changed": bool(found), "diff": {"before": before, "after": {}}}
+    return outcome(before, {})
 
 
 def main() -> None:
