@@ -95,6 +95,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo"], "replaced": [], "deleted": [], "unchanged": []}
 cluster:
   description: The cluster as AWS describes it after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -149,12 +154,12 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    outcome_of,
     patiently,
-    selected,
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, text_tags
 
 SETTLE_SECONDS = 600
 # Instances and tasks that have just been stopped stay registered for a while.
@@ -213,7 +218,7 @@ def wanted_fields(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparable(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields in a form in which two that mean the same are equal, None where there is none; the diff shows it, too."""
+    """The fields in a form in which two that mean the same are equal, None where there is none."""
     providers, strategy = fields.get("capacityProviders"), fields.get("defaultCapacityProviderStrategy")
     return {
         "containerInsights": next((item["value"] for item in fields.get("settings") or [] if item["name"] == "containerInsights"), None),
@@ -222,13 +227,25 @@ def comparable(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def shown(fields: dict[str, Any]) -> dict[str, Any]:
+    """Comparable fields as a diff shows them: a default strategy by its providers."""
+    strategy = fields.get("defaultCapacityProviderStrategy")
+    if strategy is None:
+        return fields
+    return {**fields, "defaultCapacityProviderStrategy": {item["capacityProvider"]: without_provider(item) for item in strategy}}
+
+
+def without_provider(item: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in item.items() if field != "capacityProvider"}
+
+
 def put_capacity_providers(ecs: Any, name: str, providers: list[str], strategy: list[dict[str, Any]]) -> None:
     request = {"cluster": name, "capacityProviders": providers, "defaultCapacityProviderStrategy": strategy}
-    patiently(lambda: ecs.put_cluster_capacity_providers(**request, aws_retry=True), BUSY)
+    patiently(lambda: ecs.put_cluster_capacity_providers(**request, aws_retry=True), (*NEW_ROLE_REFUSALS, *BUSY))
 
 
 def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    name, tags = params["name"], params["tags"]
+    name, tags = params["name"], text_tags(params["tags"])
     fields = wanted_fields(params)
     wanted = without_none(comparable(fields))
     current = describe(ecs, name) if check_mode else settled(ecs, name)
@@ -239,10 +256,10 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
             patiently(lambda: ecs.create_cluster(**request, aws_retry=True), (*NEW_ROLE_REFUSALS, *BUSY))
             ready(ecs, name)
             cluster = describe(ecs, name) or cluster
-        return {"changed": True, "cluster": public(cluster), "diff": {"before": {}, "after": {"name": name, **wanted, "tags": tags or {}}}}
+        return {"cluster": public(cluster), **outcome_of(name, None, {**shown(wanted), "tags": tags})}
 
     change = differences(wanted, comparable(current))
-    retag = tag_change(tag_dict(current), tags, params["purge_tags"])
+    retag = tag_change(tag_dict(current), params["tags"], params["purge_tags"])
     if not check_mode:
         if "capacityProviders" in change or "defaultCapacityProviderStrategy" in change:
             put_capacity_providers(ecs, name, fields["capacityProviders"], fields["defaultCapacityProviderStrategy"])
@@ -250,10 +267,10 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         if "containerInsights" in change:
             patiently(lambda: ecs.update_cluster(cluster=name, settings=fields["settings"], aws_retry=True), BUSY)
         change_tags(ecs, current["clusterArn"], retag)
+    before = {field: comparable(current)[field] for field in change}
     return {
-        "changed": bool(change or retag),
         "cluster": public({**current, **fields, "tags": tag_list(retag.result)}),
-        "diff": {"before": selected(change, comparable(current)) | retag.before, "after": change | retag.after},
+        **outcome_of(name, shown(before) | retag.before, shown(change) | retag.after),
     }
 
 
@@ -261,7 +278,7 @@ def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     name = params["name"]
     current = describe(ecs, name) if check_mode else settled(ecs, name)
     if current is None:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+        return outcome_of(name, None, None)
     if not check_mode:
         try:
             if current.get("capacityProviders"):
@@ -274,7 +291,7 @@ def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[st
                 raise
             raise StateError(f"cluster {name} cannot be deleted: {reason}") from error
         settled(ecs, name)
-    return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
+    return outcome_of(name, {**shown(comparable(current)), "tags": tag_dict(current)}, None)
 
 
 def build_argument_spec() -> dict[str, Any]:

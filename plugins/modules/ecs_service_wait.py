@@ -15,6 +15,7 @@ description:
     waited for while an older deployment is there to go back to, and not after a first deployment.
   - Fails as soon as it is clear that a service will not get there, with the reasons of the stopped tasks, the unhealthy targets and
     the last events.
+  - Says in the task's output what is still missing, whenever that changes, where the module runs on the controller.
   - No upstream module does this. O(community.aws.ecs_service#module:wait) only waits for a removal, and botocore's waiter
     C(services_stable) knows nothing of target health and takes a rolled back deployment for a success.
 author:
@@ -39,6 +40,11 @@ options:
     description: Seconds to wait for all services together.
     type: int
     default: 900
+  progress_file:
+    description:
+      - File that always holds what is still missing, in one line. The action plugin of this name sets it, and shows the line.
+      - Nothing is written where it is not given.
+    type: path
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -53,6 +59,9 @@ attributes:
   idempotent:
     description: Never changes anything.
     support: full
+  action:
+    description: The module does the work; a part on the controller shows the progress.
+    support: partial
 seealso:
   - module: threetier.aws.ecs_service
 """
@@ -98,6 +107,7 @@ services:
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 try:
@@ -297,6 +307,8 @@ def wait(ecs: Any, elbv2: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
                 if seen.name in lacks
             }
             raise WaitError(late, list(summaries.values()))
+        if params["progress_file"]:
+            Path(params["progress_file"]).write_text("; ".join(f"{name}: {', '.join(lack)}" for name, lack in lacks.items()), encoding="utf-8")
         waiting = list(lacks)
         time.sleep(state.POLL_SECONDS)
 
@@ -307,6 +319,7 @@ def build_argument_spec() -> dict[str, Any]:
         "services": {"type": "list", "elements": "str", "required": True},
         "task_definitions": {"type": "dict", "default": {}},
         "wait_timeout": {"type": "int", "default": 900},
+        "progress_file": {"type": "path"},
     }
 
 

@@ -74,10 +74,14 @@ def test_creates_changes_and_deletes(aws, check_run_check_run):
     check_run_check_run("ecs_cluster", name="cluster", **CLUSTER)
     changed = check_run_check_run("ecs_cluster", name="cluster", **CLUSTER | {"container_insights": "enhanced", "tags": {"tier": "web"}})
     assert changed["diff"] == {
-        "before": {"containerInsights": "enabled", "tag tier": None, "tag threetier:stack": "demo"},
-        "after": {"containerInsights": "enhanced", "tag tier": "web", "tag threetier:stack": None},
+        "before": {"cluster": {"containerInsights": "enabled", "tag tier": None, "tag threetier:stack": "demo"}},
+        "after": {"cluster": {"containerInsights": "enhanced", "tag tier": "web", "tag threetier:stack": None}},
     }
-    check_run_check_run("ecs_cluster", name="cluster", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[])
+    fewer = check_run_check_run("ecs_cluster", name="cluster", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[])
+    assert fewer["diff"]["before"]["cluster"] == {
+        "capacityProviders": ["FARGATE", "FARGATE_SPOT"],
+        "defaultCapacityProviderStrategy": {"FARGATE": {"weight": 1, "base": 1}, "FARGATE_SPOT": {"weight": 3, "base": 0}},
+    }
 
     found = aws("ecs").describe_clusters(clusters=["cluster"], include=["TAGS", "SETTINGS"])["clusters"][0]
     assert found["settings"] == [{"name": "containerInsights", "value": "enhanced"}]
@@ -85,7 +89,8 @@ def test_creates_changes_and_deletes(aws, check_run_check_run):
     assert found["tags"] == [{"key": "tier", "value": "web"}]
 
     check_run_check_run("ecs_cluster", name="cluster", state="absent")
-    check_run_check_run("ecs_cluster", name="cluster", **CLUSTER)
+    made = check_run_check_run("ecs_cluster", name="cluster", **CLUSTER | {"tags": {"number": 7}})
+    assert made["diff"]["after"]["cluster"]["tags"] == {"number": "7"}
 
 
 def test_the_order_of_providers_and_aws_defaults_are_no_difference(run_module, fake):

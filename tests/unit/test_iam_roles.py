@@ -28,6 +28,11 @@ def read(*resources):
     return policy({"Effect": "Allow", "Action": ["dynamodb:Query", "dynamodb:GetItem"], "Resource": list(resources)})
 
 
+def shown(policy):
+    """A policy of one statement as a diff shows it."""
+    return {"statement 1": policy["Statement"][0]}
+
+
 TABLE, OTHER_TABLE = (f"arn:aws:dynamodb:eu-central-1:123456789012:table/{name}" for name in ("one", "two"))
 
 
@@ -113,12 +118,13 @@ def test_changes_what_differs_and_shows_only_that(aws, run_module, check_run_che
     assert done["diff"]["before"] == {
         "change-one": {
             "description": "old",
-            "assume_role_policy": trust(),
-            "inline_policies": {"least": read(TABLE)},
-            "managed_policies": [],
+            "assume_role_policy": shown(trust()),
+            "policy least": shown(read(TABLE)),
+            f"managed_policy {READER}": None,
         }
     }
-    assert done["diff"]["after"]["change-one"]["inline_policies"] == {"least": read(OTHER_TABLE)}
+    assert done["diff"]["after"]["change-one"]["policy least"] == shown(read(OTHER_TABLE))
+    assert (done["changes"]["changed"], done["changes"]["unchanged"]) == (["change-one"], ["change-two"])
     found = aws("iam").get_role(RoleName="change-one")["Role"]
     assert found["AssumeRolePolicyDocument"] == trust("ecs-tasks.amazonaws.com")
     assert (found["Description"], found["MaxSessionDuration"]) == ("new", 7200)
@@ -132,7 +138,8 @@ def test_takes_away_what_somebody_gave_by_hand(aws, run_module, check_run_check_
     iam.put_role_policy(RoleName="drift", PolicyName="by-hand", PolicyDocument=json.dumps(everything))
     iam.attach_role_policy(RoleName="drift", PolicyArn=ADMINISTRATOR)
     done = check_run_check_run("iam_roles", **entries(role("drift", instance_profile=True)))
-    assert done["diff"]["before"] == {"drift": {"inline_policies": {"by-hand": everything}, "managed_policies": [ADMINISTRATOR]}}
+    by_hand = {"policy by-hand": shown(everything), f"managed_policy {ADMINISTRATOR}": "attached"}
+    assert done["diff"] == {"before": {"drift": by_hand}, "after": {"drift": dict.fromkeys(by_hand)}}
     assert (inline(aws, "drift"), attached(aws, "drift")) == ({"least": read(TABLE)}, set())
 
 
@@ -151,7 +158,7 @@ def test_a_narrower_condition_is_a_change(run_module, check_run_check_run):
     narrow = trust()
     narrow["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     done = check_run_check_run("iam_roles", **entries(role("condition", assume_role_policy=narrow)))
-    assert done["diff"]["after"] == {"condition": {"assume_role_policy": narrow}}
+    assert done["diff"]["after"] == {"condition": {"assume_role_policy": shown(narrow)}}
 
 
 def test_changes_tags_of_role_and_profile(aws, run_module, check_run_check_run):
