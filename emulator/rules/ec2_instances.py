@@ -207,6 +207,20 @@ def launch_template_unknown(call: Call, proceed: Proceed) -> Answer:
     return proceed()
 
 
+@rule("ec2", "DescribeLaunchTemplates")
+def tags_of_the_template_as_they_are(call: Call, proceed: Proceed) -> Answer:
+    """A launch template is described with the tags that it has. Moto describes it with those that it was made with.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplate.html
+    """
+    answer = proceed()
+    for template in answer.get("LaunchTemplates", []):
+        tags = ec2_of(call).tags.get(template["LaunchTemplateId"], {})
+        template["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return answer
+
+
 @rule("ec2", "DescribeLaunchTemplateVersions")
 def tags_of_the_template_are_not_in_its_versions(call: Call, proceed: Proceed) -> Answer:
     """The tags of a launch template itself are no part of its versions' data.

@@ -52,8 +52,8 @@ options:
     type: int
     default: 600
 notes:
-  - The VPC is the one that carries O(name) and O(tags), or all of them but one, which somebody has changed; another one of this name is
-    somebody else's and left alone. So give as O(tags) what says whose the VPC is.
+  - The VPC is the one that carries O(name) and O(tags). With two tags or more, it may also carry all of these but one, which somebody has
+    changed. Another VPC of this name is somebody else's and left alone. So give as O(tags) what says whose the VPC is.
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -300,13 +300,11 @@ def gateway_name(name: str) -> str:
 def find_vpc(ec2: Any, params: dict[str, Any], ours: Mapping[str, str]) -> dict[str, Any] | None:
     """The VPC of this name and tags; a StateError where it cannot be told, or cannot become the wanted one.
 
-    One of the tags may have been changed by hand, the name as well: a second VPC would be worse. The name alone says nothing.
+    One of the tags may have been changed by hand, the name as well: a second VPC would be worse. One tag alone says nothing.
     """
     name, found = params["name"], describe_vpcs(ec2, {})
-    agreeing = {vpc["VpcId"]: dict(ours.items() & tags_of(vpc).items()) for vpc in found}
-    found = carrying(found, ours) or [
-        vpc for vpc in found if len(agreeing[vpc["VpcId"]]) == len(ours) - 1 and agreeing[vpc["VpcId"]].keys() - {"Name"}
-    ]
+    agreeing = {vpc["VpcId"]: len(ours.items() & tags_of(vpc).items()) for vpc in found}
+    found = carrying(found, ours) or [vpc for vpc in found if agreeing[vpc["VpcId"]] >= max(2, len(ours) - 1)]
     if len(found) > 1:
         ids = ", ".join(sorted(vpc["VpcId"] for vpc in found))
         raise StateError(f"{len(found)} VPCs have the name {name} and the tags: {ids}; remove those that are not used, and run again")
@@ -379,7 +377,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     tags = text_tags(params["tags"])
     if not tags:
-        raise StateError("tags must not be empty with state=absent: they say which VPCs of this name are to be removed")
+        raise StateError("tags must not be empty with state=absent: they say which VPCs are to be removed")
     vpcs = carrying(describe_vpcs(ec2, tag_filters(tags)), tags)
     gateways = our_gateways(ec2, tags, None)
     if vpcs:

@@ -551,6 +551,15 @@ def test_launch_template_tags(ec2: Any) -> None:
     create(LaunchTemplateName="tagged", LaunchTemplateData={"TagSpecifications": tags("instance", "mine")})
 
 
+@conforms("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LaunchTemplate.html")
+def test_tags_of_the_template_as_they_are(ec2: Any) -> None:
+    data = {"InstanceType": "t3.micro"}
+    made = ec2.create_launch_template(LaunchTemplateName="retagged", LaunchTemplateData=data, TagSpecifications=tags("launch-template", "old"))
+    ec2.create_tags(Resources=[made["LaunchTemplate"]["LaunchTemplateId"]], Tags=[{"Key": "Name", "Value": "new"}])
+    (template,) = ec2.describe_launch_templates(LaunchTemplateNames=["retagged"])["LaunchTemplates"]
+    assert {tag["Key"] for tag in template["Tags"]} == {"old", "Name"}
+
+
 @conforms(f"{API}/errors-overview.html")
 def test_launch_template_unknown(ec2: Any) -> None:
     unknown = f"lt-{NOBODY}"

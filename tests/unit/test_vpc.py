@@ -141,6 +141,11 @@ def test_knows_a_vpc_that_lost_one_of_its_tags(aws, demo, name, tags, run_module
     assert done["diff"]["before"] == {name: {f"tag {tag}": "changed by hand"}}
 
 
+def test_one_tag_is_not_enough_to_take_over_a_vpc(demo, run_module):
+    first = run_module("vpc", **demo)["vpc"]["vpc_id"]
+    assert run_module("vpc", **demo | {"name": f"{demo['name']}-other"})["vpc"]["vpc_id"] != first
+
+
 def test_never_asks_for_names_without_dns(demo, run_module, sent, requests):
     run_module("vpc", **demo)
     for support in (False, True):
