@@ -395,14 +395,17 @@ def as_written(alarm: Alarm) -> dict[str, Any]:
 
 @dataclass
 class Plan:
-    """What has to happen to the alarms. Those that are C(replaced) go before those of the same name, which are C(added)."""
+    """What has to happen to the alarms. Those that are C(replaced) go before those of the same name, which are C(added).
+
+    C(tags) are what happens to the tags of those that are C(added), by name: AWS takes tags only with a new alarm.
+    """
 
     replaced: list[Alarm] = field(default_factory=list)
     added: list[Alarm] = field(default_factory=list)
     changed: list[tuple[Alarm, Alarm]] = field(default_factory=list)
     retagged: list[tuple[Alarm, TagChange]] = field(default_factory=list)
     deleted: list[Alarm] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
+    tags: dict[str, TagChange] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.retagged or self.deleted)
@@ -410,16 +413,29 @@ class Plan:
     @property
     def diff(self) -> dict[str, dict[str, Any]]:
         """Before and after, alarm by alarm, of the fields that change."""
-        before: dict[str, Any] = {alarm.name: dict(alarm.settings) for alarm in [*self.replaced, *self.deleted]}
-        after: dict[str, Any] = {alarm.name: dict(alarm.settings) for alarm in self.added}
+        before: dict[str, Any] = {alarm.name: dict(alarm.settings) for alarm in self.deleted}
+        before |= {alarm.name: {**alarm.settings, "tags": dict(self.tags[alarm.name].current)} for alarm in self.replaced}
+        after: dict[str, Any] = {alarm.name: {**alarm.settings, "tags": self.tags[alarm.name].result} for alarm in self.added}
         for current, wanted in self.changed:
-            keys = sorted(key for key in {**current.settings, **wanted.settings} if current.settings.get(key) != wanted.settings.get(key))
-            before[wanted.name] = {key: current.settings.get(key, AWS_DEFAULTS.get(key)) for key in keys}
-            after[wanted.name] = {key: wanted.settings.get(key, AWS_DEFAULTS.get(key)) for key in keys}
+            before[wanted.name], after[wanted.name] = both_sides(current.settings, wanted.settings, AWS_DEFAULTS)
         for alarm, tags in self.retagged:
             before[alarm.name] = before.get(alarm.name, {}) | tags.before
             after[alarm.name] = after.get(alarm.name, {}) | tags.after
         return {"before": before, "after": after}
+
+
+def both_sides(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields that differ, before and after, mappings cut down to what differs in them; a field that is not there has its default."""
+    before, after = {}, {}
+    for key in sorted({**current, **wanted}):
+        old, new = (fields.get(key, (defaults or {}).get(key)) for fields in (current, wanted))
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            old, new = both_sides(old, new)
+        if old != new:
+            before[key], after[key] = old, new
+    return before, after
 
 
 def make_plan(
@@ -439,23 +455,23 @@ def make_plan(
     for name, alarm in wanted_by_name.items():
         if name not in current:
             plan.added.append(alarm)
+            plan.tags[name] = set_tag_change({}, set_name, wanted_tags, purge_tags)
             continue
         found, owner = current[name], tags_of[name].get(OWNER_TAG)
         if owner != set_name and not adopt:
             foreign.append(f"{name}: exists and belongs to {f'the alarm set {owner}' if owner else 'no alarm set'}")
             continue
+        tags = set_tag_change(tags_of[name], set_name, wanted_tags, purge_tags)
         if name in replaced:
             plan.replaced.append(found)
             plan.added.append(alarm)
+            plan.tags[name] = tags
             continue
         goal = replace(alarm, settings=without_account(alarm.settings, found.arn))
-        tags = set_tag_change(tags_of[name], set_name, wanted_tags, purge_tags)
         if found.settings != goal.settings:
             plan.changed.append((found, goal))
         if tags:
             plan.retagged.append((found, tags))
-        if found.settings == goal.settings and not tags:
-            plan.unchanged.append(name)
     if foreign:
         raise AlarmSetError("\n".join([*foreign, "choose other names, or give adopt: true to take these alarms over"]))
     if purge:

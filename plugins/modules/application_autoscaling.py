@@ -10,7 +10,7 @@ version_added: 0.1.0
 short_description: Manage the auto-scaling of an ECS service or a DynamoDB table as one desired state
 description:
   - Registers a scalable target of Application Auto Scaling with its range, its tags and all its target tracking policies, and
-    deregisters it.
+    deregisters it. Policies and scheduled actions that somebody added are deleted, as they would scale it, too.
   - M(community.aws.application_autoscaling_policy) writes in check mode, never deregisters the target, ignores changes of the range
     unless it is told to override them, and knows only one policy at a time.
 author:
@@ -38,7 +38,7 @@ options:
   state:
     description:
       - Whether the scalable target should be registered.
-      - With V(absent), AWS deletes its policies with it. The resource keeps the capacity that it has.
+      - With V(absent), AWS deletes its policies and scheduled actions with it. The resource keeps the capacity that it has.
     type: str
     choices: [present, absent]
     default: present
@@ -78,8 +78,10 @@ options:
       disable_scale_in:
         description: Whether the policy only ever adds capacity.
         type: bool
-  purge_policies:
-    description: Whether policies of the target are deleted, of whatever type, that O(target_tracking_policies) does not have.
+  purge:
+    description:
+      - Whether policies of the target are deleted, of whatever type, that O(target_tracking_policies) does not have, and all its
+        scheduled actions.
     type: bool
     default: true
 extends_documentation_fragment:
@@ -92,7 +94,7 @@ attributes:
     description: Predicts the result and writes nothing; the resource need not exist yet.
     support: full
   diff_mode:
-    description: Shows the fields that change, before and after.
+    description: Shows the fields that change, before and after, policies and scheduled actions by their names.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -131,6 +133,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["service/demo/web"], "replaced": [], "deleted": [], "unchanged": []}
 scalable_target:
   description: The scalable target as AWS describes it after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -176,7 +183,14 @@ except ImportError:
 
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, patiently, selected, without_none
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    client,
+    differences,
+    outcome_of,
+    patiently,
+    selected,
+    without_none,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
@@ -194,6 +208,12 @@ def identity(params: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def name_of(target: dict[str, str]) -> str:
+    """The target in words: a service has one dimension, a table two."""
+    what = target["ScalableDimension"].rpartition(":")[2].removesuffix("CapacityUnits")
+    return target["ResourceId"] if what == "DesiredCount" else f"{target['ResourceId']} {what}"
+
+
 def describe_target(scaling: Any, target: dict[str, str]) -> dict[str, Any] | None:
     answer = scaling.describe_scalable_targets(
         ServiceNamespace=target["ServiceNamespace"],
@@ -208,6 +228,12 @@ def describe_policies(scaling: Any, target: dict[str, str]) -> dict[str, dict[st
     """All policies of the target by name."""
     pages = scaling.get_paginator("describe_scaling_policies").paginate(**target)
     return {policy["PolicyName"]: policy for page in pages for policy in page["ScalingPolicies"]}
+
+
+def describe_scheduled_actions(scaling: Any, target: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """All scheduled actions of the target by name."""
+    pages = scaling.get_paginator("describe_scheduled_actions").paginate(**target)
+    return {action["ScheduledActionName"]: action for page in pages for action in page["ScheduledActions"]}
 
 
 def wanted_configuration(policy: dict[str, Any]) -> dict[str, Any]:
@@ -256,7 +282,8 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
         for name, configuration in wanted.items()
         if name not in policies or differences(configuration, current_configuration(policies[name]))
     }
-    to_delete = sorted(policies.keys() - wanted.keys()) if params["purge_policies"] else []
+    to_delete = sorted(policies.keys() - wanted.keys()) if params["purge"] else []
+    actions = describe_scheduled_actions(scaling, target) if current and params["purge"] else {}
     # Tags are read only where somebody wants some.
     current_tags = list_tags(scaling, current) if current and tags is not None else {}
     retag = tag_change(current_tags, tags, params["purge_tags"])
@@ -270,6 +297,8 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
         # First, because AWS allows only one policy for a metric, and a new name would be the second.
         for name in to_delete:
             scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True)
+        for name in actions:
+            scaling.delete_scheduled_action(**target, ScheduledActionName=name, aws_retry=True)
         for name, configuration in to_put.items():
             put = {"PolicyName": name, "PolicyType": "TargetTrackingScaling", CONFIGURATION: merged(configuration, policies.get(name, {}))}
             patiently(lambda put=put: scaling.put_scaling_policy(**target, **put, aws_retry=True), TOO_EARLY, TOO_EARLY_SECONDS)
@@ -278,23 +307,30 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
 
     before, after = policy_changes(policies, to_put, to_delete)
     if current:
-        before, after = selected(resize, current) | before | retag.before, resize | after | retag.after
+        scheduled = {f"scheduled action {name}": shown_action(action) for name, action in actions.items()}
+        before = selected(resize, current) | before | scheduled | retag.before
+        after = resize | after | dict.fromkeys(scheduled) | retag.after
     else:
-        before, after = {}, {**target, **capacity, **after, "tags": tags or {}}
+        before, after = None, {**capacity, **after, "tags": retag.result}
+    result = outcome_of(name_of(target), before, after)
     if check_mode:
         current = {**target, **(current or {}), **capacity}
         policies = {name: policy for name, policy in policies.items() if name not in to_delete} | {
             name: {**policies.get(name, {}), "PolicyName": name, CONFIGURATION: merged(configuration, policies.get(name, {}))}
             for name, configuration in to_put.items()
         }
-    elif after or before:
+    elif result["changed"]:
         current, policies = describe_target(scaling, target), describe_policies(scaling, target)
     return {
-        "changed": bool(before or after),
         "scalable_target": {**camel_dict_to_snake_dict(current), **({} if tags is None else {"tags": retag.result})},
         "policies": [camel_dict_to_snake_dict(policies[name]) for name in sorted(policies)],
-        "diff": {"before": before, "after": after},
+        **result,
     }
+
+
+def shown_action(action: dict[str, Any]) -> dict[str, Any]:
+    """When it scales, and to what."""
+    return {field: action[field] for field in ("Schedule", "ScalableTargetAction") if field in action}
 
 
 def policy_changes(policies: dict[str, Any], to_put: dict[str, Any], to_delete: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -304,6 +340,8 @@ def policy_changes(policies: dict[str, Any], to_put: dict[str, Any], to_delete: 
     for name, configuration in to_put.items():
         current = current_configuration(policies[name]) if name in policies else {}
         change = differences(configuration, current)
+        if "CustomizedMetricSpecification" in current:
+            change["CustomizedMetricSpecification"] = None  # of somebody's own, which the predefined metric takes the place of
         before[f"policy {name}"] = selected(change, current) if current else None
         after[f"policy {name}"] = change
     return before, after
@@ -318,7 +356,7 @@ def ensure_absent(scaling: Any, params: dict[str, Any], check_mode: bool) -> dic
     current = describe_target(scaling, target)
     if current and not check_mode:
         scaling.deregister_scalable_target(**target, aws_retry=True)
-    return {"changed": current is not None, "diff": {"before": target if current else {}, "after": {}}}
+    return outcome_of(name_of(target), {field: current[field] for field in ("MinCapacity", "MaxCapacity")} if current else None, None)
 
 
 def build_argument_spec() -> dict[str, Any]:
@@ -353,7 +391,7 @@ def build_argument_spec() -> dict[str, Any]:
                 "disable_scale_in": {"type": "bool"},
             },
         },
-        "purge_policies": {"type": "bool", "default": True},
+        "purge": {"type": "bool", "default": True},
         "tags": {"type": "dict", "aliases": ["resource_tags"]},
         "purge_tags": {"type": "bool", "default": True},
     }

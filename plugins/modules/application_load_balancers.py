@@ -248,6 +248,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-public"], "changed": ["demo-internal"], "replaced": [], "deleted": [], "unchanged": []}
 load_balancers:
   description: The load balancers in the order given, with all that AWS says of them; in check mode, as they would be.
   returned: when O(state=present)
@@ -317,6 +322,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    outcome,
     patiently,
     planned,
     selected,
@@ -581,7 +587,7 @@ def ensure_listeners(
     for wanted in map(wanted_listener, balancer["listeners"]):
         key = f"listener {wanted['Port']}"
         if (there := superfluous.pop(wanted["Port"], None)) is None:
-            after[key] = without_none(comparable_listener(wanted))
+            before[key], after[key] = None, without_none(comparable_listener(wanted))
             listener = wanted if check_mode else create_listener(elb, current["LoadBalancerArn"], wanted, tags or {})
             results.append({**listener, "Tags": tags or {}})
             continue
@@ -599,7 +605,7 @@ def ensure_listeners(
         if not params["purge_listeners"]:
             results.append(listener)
             continue
-        before[f"listener {port}"] = without_none(comparable_listener(listener))
+        before[f"listener {port}"], after[f"listener {port}"] = without_none(comparable_listener(listener)), None
         if not check_mode:
             elb.delete_listener(ListenerArn=listener["ListenerArn"], aws_retry=True)
     return sorted(results, key=lambda listener: listener["Port"]), before, after
@@ -694,12 +700,14 @@ def ensure_present(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         else:
             result, before, after = ensure_new(elb, params, balancer, check_mode)
         results.append(result)
-        for when, fields in (("before", before), ("after", after)):
-            if fields:
-                diff[when][balancer["name"]] = fields
+        if after:
+            diff["after"][balancer["name"]] = after
+            if current:
+                diff["before"][balancer["name"]] = before
     if params["wait"] and not check_mode and (waiting := [balancer for balancer in results if not is_active(balancer)]):
         wait_until_active(elb, waiting, params["wait_timeout"])
-    return {"changed": bool(diff["before"] or diff["after"]), "load_balancers": [public(balancer) for balancer in results], "diff": diff}
+    names = [balancer["name"] for balancer in params["load_balancers"]]
+    return {"load_balancers": [public(balancer) for balancer in results], **outcome(diff["before"], diff["after"], names)}
 
 
 def ensure_absent(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -718,8 +726,7 @@ def ensure_absent(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[st
             elb.delete_load_balancer(LoadBalancerArn=balancer["LoadBalancerArn"], aws_retry=True)
         if ours and params["wait"]:
             wait_for(lambda: find(elb, list(ours)), lambda left: not left, params["wait_timeout"], "the removal of the load balancers")
-    before = {name: {"LoadBalancerArn": balancer["LoadBalancerArn"]} for name, balancer in ours.items()}
-    return {"changed": bool(ours), "diff": {"before": before, "after": {}}}
+    return outcome({name: {"Scheme": balancer["Scheme"], **settings_of(balancer)} for name, balancer in ours.items()}, {})
 
 
 def public(balancer: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ version_added: 0.1.0
 short_description: Manage an auto-scaling group that an ECS capacity provider scales
 description:
   - Creates, updates and deletes an auto-scaling group from a launch template, without ever setting how many instances it has now.
-  - C(amazon.aws.autoscaling_group) sets the scale-in protection that a capacity provider needs only from release 11 on, always reports a change in
-    check mode, and cannot delete a group whose instances are protected.
+  - C(amazon.aws.autoscaling_group) sets the scale-in protection that a capacity provider needs only from release 11 on, always reports a
+    change in check mode, and cannot delete a group whose instances are protected.
 author:
   - threetier.aws contributors
 options:
@@ -85,15 +85,19 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-instances"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 auto_scaling_group:
   description: The group as AWS describes it after the run; in check mode, as it would be.
   returned: when O(state=present)
   type: dict
   contains:
     auto_scaling_group_arn:
-      description: ARN; absent in check mode when the group does not exist yet.
+      description: ARN; in check mode, of a group that does not exist yet, a text that says so.
       type: str
-      returned: when known
       sample: arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:uuid:autoScalingGroupName/demo-instances
 """
 
@@ -111,7 +115,9 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    outcome_of,
     patiently,
+    planned,
     selected,
     wait_for,
 )
@@ -156,17 +162,19 @@ def change_tags(autoscaling: Any, name: str, change: TagChange) -> None:
     if change.to_set:
         autoscaling.create_or_update_tags(Tags=tag_items(name, dict(change.to_set)), aws_retry=True)
     if change.to_remove:
-        autoscaling.delete_tags(Tags=[{**tag, "Value": change.current[tag["Key"]]} for tag in tag_items(name, dict.fromkeys(change.to_remove, ""))], aws_retry=True)
+        autoscaling.delete_tags(Tags=tag_items(name, {key: change.current[key] for key in change.to_remove}), aws_retry=True)
 
 
 def ensure_present(autoscaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, settings, tags = params["name"], wanted_settings(params), params["tags"]
     current = describe(autoscaling, name)
     if current is None:
+        tag = tag_change({}, tags, params["purge_tags"])
         if not check_mode:
-            create(autoscaling, name, settings, tags or {})
+            create(autoscaling, name, settings, tag.result)
             current = describe(autoscaling, name)
-        return {"changed": True, "auto_scaling_group": public(current or settings), "diff": {"before": {}, "after": {"name": name, **settings, "tags": tags or {}}}}
+        current = current or {**settings, "AutoScalingGroupARN": planned(name), "Tags": ansible_dict_to_boto3_tag_list(tag.result)}
+        return {"auto_scaling_group": public(current), **outcome_of(name, None, {**settings, "tags": tag.result})}
     if current.get("Status"):
         raise StateError(f"auto-scaling group {name} is being deleted ({current['Status']}); run again when it is gone")
 
@@ -180,33 +188,31 @@ def ensure_present(autoscaling: Any, params: dict[str, Any], check_mode: bool) -
         change_tags(autoscaling, name, tag)
         if change or tag:
             current = describe(autoscaling, name) or current
-    return {
-        "changed": bool(change or tag),
-        "auto_scaling_group": public(current),
-        "diff": {"before": selected(change, before) | tag.before, "after": change | tag.after},
-    }
+    else:
+        current |= {**change, "Tags": ansible_dict_to_boto3_tag_list(tag.result)}
+    return {"auto_scaling_group": public(current), **outcome_of(name, selected(change, before) | tag.before, change | tag.after)}
 
 
 def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name = params["name"]
     if (current := describe(autoscaling, name)) is None:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+        return outcome_of(name, None, None)
     if not check_mode:
         if not current.get("Status"):
             # ForceDelete terminates protected instances too, but the group must not start others meanwhile
-            autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, DesiredCapacity=0, NewInstancesProtectedFromScaleIn=False, aws_retry=True)
+            empty = {"MinSize": 0, "DesiredCapacity": 0, "NewInstancesProtectedFromScaleIn": False}
+            autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **empty, aws_retry=True)
             autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True)
         removal = f"the removal of auto-scaling group {name}"
         wait_for(lambda: describe(autoscaling, name), lambda group: group is None, params["wait_timeout"], removal)
-    return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
+    return outcome_of(name, {field: current[field] for field in ("MinSize", "MaxSize", "VPCZoneIdentifier")}, None)
 
 
 def public(group: dict[str, Any]) -> dict[str, Any]:
     """The group in the collection's snake_case, tags as a dictionary."""
-    facts = camel_dict_to_snake_dict({field: value for field, value in group.items() if field != "AutoScalingGroupARN"}, ignore_list=["Tags"])
-    if "AutoScalingGroupARN" in group:
-        facts["auto_scaling_group_arn"] = group["AutoScalingGroupARN"]
-    return {**facts, "tags": boto3_tag_list_to_ansible_dict(group.get("Tags", []))}
+    facts = camel_dict_to_snake_dict({field: value for field, value in group.items() if field not in ("AutoScalingGroupARN", "Tags")})
+    tags = boto3_tag_list_to_ansible_dict(group.get("Tags", []))
+    return {**facts, "auto_scaling_group_arn": group["AutoScalingGroupARN"], "tags": tags}
 
 
 def build_argument_spec() -> dict[str, Any]:

@@ -214,28 +214,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-alarms:
-  description: Names of the set's alarms by what was done with them; in check mode, by what would be.
-  returned: always
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
   type: dict
-  contains:
-    added:
-      description: Alarms that were created.
-      type: list
-      elements: str
-      sample: [demo-web-cpu-utilization-high]
-    changed:
-      description: Alarms that were changed, or of which only the tags were.
-      type: list
-      elements: str
-    deleted:
-      description: Alarms that were deleted.
-      type: list
-      elements: str
-    unchanged:
-      description: Alarms that were as wanted.
-      type: list
-      elements: str
+  sample: {"created": ["demo-web-cpu-utilization-high"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 failures:
   description: What AWS answered, by the name of each alarm that it refused to write. The others are as wanted.
   returned: when AWS refused an alarm
@@ -255,7 +238,6 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.alarm_set import (
-    OWNER_TAG,
     Alarm,
     AlarmSetError,
     Plan,
@@ -276,6 +258,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import (
     tagging_reader,
     writer,
 )
+from ansible_collections.threetier.aws.plugins.module_utils.state import outcome
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
 
 
@@ -309,9 +292,9 @@ class Failures(dict[str, str]):
             self.update(dict.fromkeys(names, str(error)))
 
 
-def put(cloudwatch: Any, alarm: Alarm, tags: dict[str, str] | None = None) -> None:
+def put(cloudwatch: Any, alarm: Alarm, tags: TagChange | None) -> None:
     """Writes the alarm. AWS takes tags only with a new one."""
-    request = {**alarm.request, "Tags": ansible_dict_to_boto3_tag_list(tags)} if tags else alarm.request
+    request = {**alarm.request, "Tags": ansible_dict_to_boto3_tag_list(tags.result)} if tags is not None else alarm.request
     (cloudwatch.put_composite_alarm if alarm.is_composite else cloudwatch.put_metric_alarm)(**request, aws_retry=True)
 
 
@@ -328,14 +311,13 @@ def delete_batch(cloudwatch: Any, names: list[str], failures: Failures) -> None:
             failures.collect([name], lambda name=name: delete(cloudwatch, [name]))
 
 
-def carry_out(cloudwatch: Any, plan: Plan, tags: dict[str, str]) -> Failures:
+def carry_out(cloudwatch: Any, plan: Plan) -> Failures:
     """Makes the plan true: composite alarms are written after those they look at, and deleted before them."""
     failures = Failures()
-    new = {alarm.name for alarm in plan.added}
     written = [*plan.added, *(wanted for _current, wanted in plan.changed)]
 
     def write(alarm: Alarm) -> None:
-        failures.collect([alarm.name], lambda: put(cloudwatch, alarm, tags if alarm.name in new else None))
+        failures.collect([alarm.name], lambda: put(cloudwatch, alarm, plan.tags.get(alarm.name)))
 
     def delete_all(alarms: list[Alarm]) -> None:
         for alarm in reversed(in_order_of_rules(alarm for alarm in alarms if alarm.is_composite)):
@@ -376,16 +358,10 @@ def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
     )
     failures = Failures()
     if plan and not module.check_mode:
-        failures = carry_out(writer(module), plan, {**(params["tags"] or {}), OWNER_TAG: params["name"]})
-    changed_names = {wanted.name for _current, wanted in plan.changed} | {alarm.name for alarm, _tags in plan.retagged}
-    names_by_change = {
-        "added": [alarm.name for alarm in plan.added],
-        "changed": sorted(changed_names),
-        "deleted": [alarm.name for alarm in plan.deleted],
-        "unchanged": plan.unchanged,
-    }
-    done = {change: [name for name in names if name not in failures] for change, names in names_by_change.items()}
-    result = {"changed": any(done[change] for change in ("added", "changed", "deleted")), "alarms": done, "diff": plan.diff}
+        failures = carry_out(writer(module), plan)
+    diff = {when: {name: fields for name, fields in alarms.items() if name not in failures} for when, alarms in plan.diff.items()}
+    done = [alarm.name for alarm in wanted if alarm.name not in failures]
+    result = outcome(diff["before"], diff["after"], done, [alarm.name for alarm in plan.replaced])
     return {**result, "failures": failures} if failures else result
 
 

@@ -65,7 +65,7 @@ attributes:
     description: Predicts the result and writes nothing.
     support: full
   diff_mode:
-    description: Shows the widgets by title before and after, and their positions where nothing else differs.
+    description: Shows the widgets that differ, by their titles, before and after, and their positions where nothing else differs.
     support: full
   idempotent:
     description: A second run with the same options changes nothing. What was changed by hand, positions included, is set right.
@@ -92,6 +92,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 dashboard:
   description: The dashboard after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -113,6 +118,7 @@ dashboard:
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -126,7 +132,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.iam import get_aws_acco
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.cloudwatch import list_tags, set_tags
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome_of
 from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
 
 DASHBOARD_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -236,19 +242,27 @@ def refuse_foreign(body: Mapping[str, Any], params: Mapping[str, Any], region: s
     )
 
 
-def shown(body: Mapping[str, Any], with_places: bool) -> dict[str, Any]:
-    """The body as a diff shows it: each widget under its title."""
-    widgets = []
+def shown(body: Mapping[str, Any], with_places: bool = False) -> dict[str, Any]:
+    """The body as a diff shows it, field by field: each widget by its title, and by a number where several have the same."""
+    fields, titles = {key: value for key, value in body.items() if key != "widgets"}, Counter()
     for found in body.get("widgets", []):
-        title = found.get("properties", {}).get("title") or found["type"]
-        widgets.append({title: {key: value for key, value in found.items() if with_places or key not in PLACE}})
-    return {**body, "widgets": widgets}
+        title = f"widget {found.get('properties', {}).get('title') or found['type']}"
+        titles[title] += 1
+        name = title if titles[title] == 1 else f"{title} ({titles[title]})"
+        fields[name] = {key: value for key, value in found.items() if with_places or key not in PLACE}
+    return fields
 
 
-def body_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A new alarm moves all that follow, so places are shown only where nothing else differs; they would hide what does."""
-    only_places = shown(before, False) == shown(after, False)
-    return {"before": shown(before, only_places), "after": shown(after, only_places)}
+def body_diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields that differ, before and after.
+
+    A new alarm moves all that follow, so places are shown only where nothing else differs; they would hide what does. What differs by
+    the order of widgets alone looks the same, and is.
+    """
+    only_places = shown(before) == shown(after)
+    old, new = shown(before, only_places), shown(after, only_places)
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return {key: old.get(key) for key in differing}, {key: new.get(key) for key in differing}
 
 
 def put(module: AnsibleAWSModule, cloudwatch: Any, body: Mapping[str, Any], new_tags: Mapping[str, str]) -> None:
@@ -272,32 +286,29 @@ def ensure_present(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
         if params["tags"] is not None:
             current_tags = list_tags(cloudwatch, arn)
     tags = tag_change(current_tags, params["tags"], params["purge_tags"])
-    diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
+    dashboard = {"name": params["name"], "arn": arn, "body": body}
     if current is None:
-        diff["after"] = shown(body, False)
-    elif current != body:
-        diff = body_diff(current, body)
+        if not module.check_mode:
+            put(module, cloudwatch, body, tags.result)
+        return {"dashboard": dashboard, **outcome_of(params["name"], None, {**shown(body), "tags": tags.result})}
+
+    before, after = body_diff(current, body)
     if not module.check_mode:
-        if current != body:
-            put(module, cloudwatch, body, tags.to_set if current is None else {})
-        if current is not None:
-            set_tags(cloudwatch, arn, tags)
-    return {
-        "changed": current != body or bool(tags),
-        "dashboard": {"name": params["name"], "arn": arn, "body": body},
-        "diff": {"before": diff["before"] | tags.before, "after": diff["after"] | tags.after},
-    }
+        if after:
+            put(module, cloudwatch, body, {})
+        set_tags(cloudwatch, arn, tags)
+    return {"dashboard": dashboard, **outcome_of(params["name"], before | tags.before, after | tags.after)}
 
 
 def ensure_absent(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
     name = module.params["name"]
     current = read(cloudwatch, name)
     if current is None:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+        return outcome_of(name, None, None)
     refuse_foreign(current, module.params, cloudwatch.meta.region_name)
     if not module.check_mode:
         cloudwatch.delete_dashboards(DashboardNames=[name], aws_retry=True)
-    return {"changed": True, "diff": {"before": shown(current, False), "after": {}}}
+    return outcome_of(name, shown(current), None)
 
 
 def ensure(module: AnsibleAWSModule) -> dict[str, Any]:

@@ -37,8 +37,14 @@ options:
     description: Whether an item that is there, but differs, is replaced by the given one.
     type: bool
     default: false
+  keys:
+    description:
+      - Names of the table's key attributes, hash key first, which the module reads from the table where there is one.
+      - In check mode they name the items of a table that does not exist yet as the run that writes them will.
+    type: list
+    elements: str
 notes:
-  - The difference shows whole items. Set C(diff) to false and C(no_log) to true on a task whose items are secret.
+  - The difference shows what is in the items. Set C(diff) to false and C(no_log) to true on a task whose items are secret.
   - In check mode, a table that does not exist yet lacks all items. Otherwise it is an error with O(state=present).
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -49,7 +55,7 @@ attributes:
     description: Reads the table and writes nothing.
     support: full
   diff_mode:
-    description: Shows the items that are written, replaced or deleted.
+    description: Shows the items that are written, replaced or deleted, by their keys.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -60,6 +66,7 @@ EXAMPLES = r"""
 - name: Write the first items, and leave those alone that are there
   threetier.aws.dynamodb_items:
     table: demo-items
+    keys: [id]
     items:
       - {id: "1", text: First item}
       - {id: "2", text: Second item}
@@ -82,6 +89,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["id=2"], "changed": [], "replaced": [], "deleted": [], "unchanged": ["id=1"]}
 missing:
   description: Keys of the given items that the table did not hold when the module looked, whatever it did then.
   returned: always
@@ -93,6 +105,7 @@ missing:
 import decimal
 import json
 import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 try:
@@ -103,11 +116,11 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome
 
 BATCH_SIZE = 100  # BatchGetItem takes no more
 BATCH_TRIES = 10
-KEY_TYPES = {"S": "a string", "N": "a number", "B": "binary, which this module cannot express"}
+KEY_TYPES = {"S": "a string", "N": "a number", "B": "binary, which this module cannot express", None: "given"}
 
 
 def canonical(value: Any) -> Any:
@@ -142,6 +155,12 @@ def readable(item: dict[str, Any] | None) -> Any:
     return json.loads(json.dumps(item, default=in_json))
 
 
+def shown(item: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """The fields of an item, which is in DynamoDB's types, as a person reads them."""
+    plain = readable(deserialized(item))
+    return {field: plain.get(field) for field in fields}
+
+
 def key_types(dynamodb: Any, table: str) -> dict[str, str] | None:
     """Names and types of the table's key attributes, hash key first; None where there is no table."""
     try:
@@ -153,8 +172,11 @@ def key_types(dynamodb: Any, table: str) -> dict[str, str] | None:
     return {name: types[name] for name in names}
 
 
-def checked(items: list[dict[str, Any]], keys: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The items in DynamoDB's types by the words for their keys; all that is wrong with them is said at once."""
+def checked(items: list[dict[str, Any]], keys: Mapping[str, str | None]) -> dict[str, dict[str, Any]]:
+    """The items in DynamoDB's types by the words for their keys; all that is wrong with them is said at once.
+
+    Of a table that does not exist yet nobody knows the types of the C(keys), and perhaps not even their names.
+    """
     by_key: dict[str, dict[str, Any]] = {}
     wrong = []
     for number, plain in enumerate(items):
@@ -166,20 +188,22 @@ def checked(items: list[dict[str, Any]], keys: dict[str, str]) -> dict[str, dict
         found = [
             f"items[{number}]: the key attribute {name} must be {KEY_TYPES[kind]}" + ("" if name in item else ", and is missing")
             for name, kind in keys.items()
-            if kind not in item.get(name, {})
+            if name not in item or kind not in (None, *item[name])
         ]
-        if not found and words(item, keys) in by_key:
-            found = [f"items[{number}]: another item has the same key, {words(item, keys)}"]
-        wrong += found
         if not found:
-            by_key[words(item, keys)] = item
+            called = words(item, keys) or f"items[{number}]"
+            if called in by_key:
+                found = [f"items[{number}]: another item has the same key, {called}"]
+            by_key[called] = item
+        wrong += found
     if wrong:
         raise StateError("; ".join(wrong))
     return by_key
 
 
-def words(item: dict[str, Any], keys: dict[str, str]) -> str:
-    return ", ".join(f"{name}={item[name][kind]}" for name, kind in keys.items())
+def words(item: dict[str, Any], keys: Iterable[str]) -> str:
+    """What the item, in DynamoDB's types, is called: its keys."""
+    return ", ".join(f"{name}={next(iter(item[name].values()))}" for name in keys)
 
 
 def read(dynamodb: Any, table: str, keys: dict[str, str], items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -220,15 +244,13 @@ def put(dynamodb: Any, table: str, item: dict[str, Any], hash_key: str, replace:
 
 def ensure(dynamodb: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     table, absent = params["table"], params["state"] == "absent"
-    keys = key_types(dynamodb, table)
-    if keys is None:
-        if not (absent or check_mode):
-            raise StateError(f"there is no table {table}; create it first, with threetier.aws.dynamodb_table")
-        after = {} if absent else {str(number): item for number, item in enumerate(params["items"])}
-        return {"changed": bool(after), "missing": params["items"], "diff": {"before": {}, "after": after}}
+    found_keys = key_types(dynamodb, table)
+    if found_keys is None and not (absent or check_mode):
+        raise StateError(f"there is no table {table}; create it first, with threetier.aws.dynamodb_table")
 
+    keys = dict.fromkeys(params["keys"] or []) if found_keys is None else found_keys
     given = checked(params["items"], keys)
-    stored = read(dynamodb, table, keys, list(given.values()))
+    stored = {} if found_keys is None else read(dynamodb, table, keys, list(given.values()))
     missing = [key for key in given if key not in stored]
     if absent:
         changing = list(stored)
@@ -240,13 +262,17 @@ def ensure(dynamodb: Any, params: dict[str, Any], check_mode: bool) -> dict[str,
                 dynamodb.delete_item(TableName=table, Key={name: stored[key][name] for name in keys}, aws_retry=True)
             else:
                 put(dynamodb, table, given[key], next(iter(keys)), replace=key in stored)
+    before, after = {}, {}
+    for key in changing:
+        old, new = stored.get(key, {}), {} if absent else given[key]
+        differing = [field for field in {**old, **new} if old.get(field) != new.get(field)]
+        if old:
+            before[key] = shown(old, differing)
+        if new:
+            after[key] = shown(new, differing)
     return {
-        "changed": bool(changing),
-        "missing": [{name: value for name, value in readable(deserialized(given[key])).items() if name in keys} for key in missing],
-        "diff": {
-            "before": {key: readable(deserialized(stored[key])) for key in changing if key in stored},
-            "after": {} if absent else {key: readable(deserialized(given[key])) for key in changing},
-        },
+        "missing": [shown(given[key], keys or given[key]) for key in missing],
+        **outcome(before, after, [] if absent else given),
     }
 
 
@@ -256,6 +282,7 @@ def main() -> None:
             "table": {"type": "str", "required": True},
             "items": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "keys": {"type": "list", "elements": "str", "no_log": False},
             "overwrite": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

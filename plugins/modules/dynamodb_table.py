@@ -100,9 +100,11 @@ options:
     type: str
   wait:
     description:
-      - Whether to wait until the table is V(ACTIVE), or gone.
+      - Whether to wait until a new or changed table is V(ACTIVE), or a deleted one gone.
       - AWS takes O(point_in_time_recovery) and O(ttl_attribute) only on an active table. With V(false) the module starts the creation
-        and leaves these, as well as any change to a table that is not active, to a later call with V(true).
+        and leaves these to the next call.
+      - A table that exists is waited for before it is compared, whatever is given here, in check mode, too. AWS tells its settings only
+        then.
     type: bool
     default: true
   wait_timeout:
@@ -119,7 +121,7 @@ attributes:
     description: Predicts the result and writes nothing.
     support: full
   diff_mode:
-    description: Shows the settings that change, before and after.
+    description: Shows the settings that change, before and after; of a new table those that this call makes.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -147,7 +149,7 @@ EXAMPLES = r"""
     read_capacity: {minimum: 5, maximum: 50}
     write_capacity: {minimum: 5, maximum: 50}
 
-- name: Start the creation now, and join it with the same options and wait set to true later
+- name: Start the creation now, and join it with the same options later
   threetier.aws.dynamodb_table:
     name: demo-items
     hash_key:
@@ -162,6 +164,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-items"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 table:
   description:
     - The table as AWS describes it after the run. In check mode, as it was before the run, or for a table to be created its name,
@@ -205,6 +212,8 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    is_planned,
+    outcome_of,
     patiently,
     selected,
     wait_for,
@@ -260,7 +269,8 @@ def key_schema(params: dict[str, Any]) -> dict[str, Any]:
 def described_keys(table: dict[str, Any]) -> list[str]:
     """The keys in words that can be compared and read, hash key first: C(id (HASH, S))."""
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
-    return sorted(f"{key['AttributeName']} ({key['KeyType']}, {types[key['AttributeName']]})" for key in table["KeySchema"])
+    keys = sorted(table["KeySchema"], key=lambda key: key["KeyType"])
+    return [f"{key['AttributeName']} ({key['KeyType']}, {types[key['AttributeName']]})" for key in keys]
 
 
 def current_settings(dynamodb: Any, table: dict[str, Any]) -> dict[str, Any]:
@@ -308,7 +318,7 @@ def wanted_settings(module: AnsibleAWSModule, current: dict[str, Any]) -> dict[s
 
 def key_arn(module: AnsibleAWSModule, key: str) -> str:
     """The ARN behind a key's id or alias: DescribeTable answers with nothing else."""
-    if ":key/" in key:
+    if ":key/" in key or is_planned(key):
         return key
     try:
         return client(module, "kms").describe_key(KeyId=key, aws_retry=True)["KeyMetadata"]["Arn"]
@@ -379,22 +389,19 @@ def ensure_present(module: AnsibleAWSModule) -> dict[str, Any]:
         table = None
     if table is None:
         return create(module, dynamodb)
-    if params["wait"] and not is_active(table):
-        table = wait_until_active(dynamodb, params)
-    if not is_active(table):
-        return {"changed": False, "table": public(table, {}), "diff": {"before": {}, "after": {}}}
-    return update(module, dynamodb, table)
+    return update(module, dynamodb, table if is_active(table) else wait_until_active(dynamodb, params))
 
 
 def create(module: AnsibleAWSModule, dynamodb: Any) -> dict[str, Any]:
-    params, tags = module.params, module.params["tags"] or {}
+    params = module.params
+    tags = tag_change({}, params["tags"], params["purge_tags"]).result
     settings = wanted_settings(module, {})
     if not params["wait"]:
         settings = {field: value for field, value in settings.items() if field not in ONLY_WHEN_ACTIVE}
     request = {"TableName": params["name"], **key_schema(params)}
     for part in table_requests(params, settings, settings):
         request |= part
-    diff = {"before": {}, "after": {"name": params["name"], "keys": described_keys(request), **settings, "tags": tags}}
+    after = {"keys": described_keys(request), **settings, "tags": tags}
     if tags:
         request["Tags"] = ansible_dict_to_boto3_tag_list(tags)
 
@@ -407,7 +414,7 @@ def create(module: AnsibleAWSModule, dynamodb: Any) -> dict[str, Any]:
             table = wait_until_active(dynamodb, params)
             change = differences(settings, {"point_in_time_recovery": False, "ttl_attribute": ""})
             set_recovery_and_ttl(dynamodb, params["name"], change, settings, ttl_before="")
-    return {"changed": True, "table": public(table, tags), "diff": diff}
+    return {"table": public(table, tags), **outcome_of(params["name"], None, after)}
 
 
 def update(module: AnsibleAWSModule, dynamodb: Any, table: dict[str, Any]) -> dict[str, Any]:
@@ -432,10 +439,9 @@ def update(module: AnsibleAWSModule, dynamodb: Any, table: dict[str, Any]) -> di
         set_recovery_and_ttl(dynamodb, name, change, wanted, current["ttl_attribute"])
         set_tags(dynamodb, table["TableArn"], tags)
     return {
-        "changed": bool(change or tags),
         # ListTagsOfResource may show the old tags for a while, so the new ones are not read back.
         "table": public(table, dict(tags.current) if module.check_mode else tags.result),
-        "diff": {"before": selected(change, current) | tags.before, "after": change | tags.after},
+        **outcome_of(name, selected(change, current) | tags.before, change | tags.after),
     }
 
 
@@ -457,7 +463,7 @@ def ensure_absent(module: AnsibleAWSModule) -> dict[str, Any]:
     name = params["name"]
     table = find(dynamodb, name)
     if table is None:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+        return outcome_of(name, None, None)
     deleting = table["TableStatus"] == "DELETING"
     if not deleting and table.get("DeletionProtectionEnabled") and params["deletion_protection"] is not False:
         raise StateError(f"table {name} is protected from deletion; to delete it with its items, give deletion_protection: false as well")
@@ -472,7 +478,7 @@ def ensure_absent(module: AnsibleAWSModule) -> dict[str, Any]:
             patiently(lambda: dynamodb.delete_table(TableName=name, aws_retry=True), REFUSALS, patience)
         if params["wait"]:
             wait_until_gone(dynamodb, params)
-    return {"changed": not deleting, "diff": {"before": {} if deleting else {"name": name}, "after": {}}}
+    return outcome_of(name, None if deleting else {"keys": described_keys(table)}, None)
 
 
 def public(table: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:

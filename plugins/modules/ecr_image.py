@@ -60,7 +60,7 @@ attributes:
     description: Looks the tag up, and neither builds nor pushes.
     support: full
   diff_mode:
-    description: Shows the image that is built.
+    description: Shows the image that is built, by its tag, and what it is built from.
     support: full
   idempotent:
     description: A second run with the same content changes nothing.
@@ -82,6 +82,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["123456789012.dkr.ecr.eu-central-1.amazonaws.com/demo-web:1f0c…"], "changed": [], "replaced": [], "deleted": [],
+    "unchanged": []}
 image:
   description: The image.
   returned: always
@@ -123,7 +129,7 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, wait_for
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, outcome_of, wait_for
 
 ENGINES = ("docker", "podman")
 IGNORE_FILES = (".containerignore", ".dockerignore")
@@ -182,6 +188,8 @@ def content_tag(directory: Path, names: Iterable[str], containerfile: Path, buil
 
 def find_digest(ecr: Any, repository_uri: str, tag: str, check_mode: bool) -> str | None:
     """Digest of the image with the tag, or None. In check mode, the repository may still be to be created."""
+    if is_planned(repository_uri):
+        return None
     registry, _slash, repository = repository_uri.partition("/")
     request = {"repositoryName": repository, "imageIds": [{"imageTag": tag}]}
     if re.match(r"\d{12}\.", registry):
@@ -262,7 +270,7 @@ def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
         image = f"{uri}:{tag}"
         digest = find_digest(ecr, uri, tag, module.check_mode)
         if digest is not None:
-            return {"changed": False, "image": public(uri, tag, digest, built=False), "diff": {"before": {}, "after": {}}}
+            return {"image": public(uri, tag, digest, built=False), **outcome_of(image, {}, {})}
         if not module.check_mode:
             try:
                 build_and_push(module, ecr, staged, containerfile, image)
@@ -272,7 +280,8 @@ def ensure(module: AnsibleAWSModule) -> dict[str, Any]:
                 if digest is None:
                     raise
             digest = wait_for(lambda: find_digest(ecr, uri, tag, False), bool, VISIBLE_SECONDS, f"the image {image} appearing in ECR")
-    return {"changed": True, "image": public(uri, tag, digest, built=True), "diff": {"before": {}, "after": {"image": image}}}
+    built_from = {"containerfile": params["containerfile"], "platform": params["platform"], "build_args": build_args}
+    return {"image": public(uri, tag, digest, built=True), **outcome_of(image, None, built_from)}
 
 
 def public(uri: str, tag: str, digest: str | None, built: bool) -> dict[str, Any]:

@@ -94,15 +94,19 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-instances"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 capacity_provider:
   description: The capacity provider as AWS describes it after the run; in check mode, as it would be.
   returned: when O(state=present)
   type: dict
   contains:
     capacity_provider_arn:
-      description: ARN; absent in check mode when the provider does not exist yet.
+      description: ARN; in check mode, of a provider that does not exist yet, a text that says so.
       type: str
-      returned: when known
       sample: arn:aws:ecs:eu-central-1:123456789012:capacity-provider/demo-instances
     name:
       description: Name.
@@ -124,7 +128,9 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    outcome_of,
     patiently,
+    planned,
     selected,
     wait_for,
     without_none,
@@ -159,15 +165,13 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     current = describe(ecs, name)
     if current is None:
         group = {"autoScalingGroupArn": group_arn, **settings}
-        provider: dict[str, Any] = {"name": name, "autoScalingGroupProvider": group, "tags": tag_list(tags)}
+        new_tags = tag_change({}, tags, params["purge_tags"]).result
+        request = {"name": name, "autoScalingGroupProvider": group, "tags": tag_list(new_tags)}
+        provider = {**request, "capacityProviderArn": planned(name)}
         if not check_mode:
-            answer = patiently(lambda: ecs.create_capacity_provider(**provider, aws_retry=True), NEW_ROLE_REFUSALS)
+            answer = patiently(lambda: ecs.create_capacity_provider(**request, aws_retry=True), NEW_ROLE_REFUSALS)
             provider = answer["capacityProvider"]
-        return {
-            "changed": True,
-            "capacity_provider": public(provider),
-            "diff": {"before": {}, "after": {"name": name, **group, "tags": tags or {}}},
-        }
+        return {"capacity_provider": public(provider), **outcome_of(name, None, {**group, "tags": new_tags})}
 
     group = current["autoScalingGroupProvider"]
     if group["autoScalingGroupArn"] != group_arn:
@@ -184,18 +188,17 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
             patiently(lambda: ecs.update_capacity_provider(**request, aws_retry=True), ("UpdateInProgressException",))
         change_tags(ecs, current["capacityProviderArn"], retag)
     capacity_provider = public({**current, "autoScalingGroupProvider": {**group, **update}, "tags": tag_list(retag.result)})
-    diff = {"before": selected(change, group) | retag.before, "after": change | retag.after}
-    return {"changed": bool(change or retag), "capacity_provider": capacity_provider, "diff": diff}
+    return {"capacity_provider": capacity_provider, **outcome_of(name, selected(change, group) | retag.before, change | retag.after)}
 
 
 def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name = params["name"]
-    if describe(ecs, name) is None:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+    if (current := describe(ecs, name)) is None:
+        return outcome_of(name, None, None)
     if not check_mode:
         ecs.delete_capacity_provider(capacityProvider=name, aws_retry=True)
         wait_for(lambda: describe(ecs, name), lambda left: left is None, DELETE_SECONDS, f"the deletion of capacity provider {name}")
-    return {"changed": True, "diff": {"before": {"name": name}, "after": {}}}
+    return outcome_of(name, current["autoScalingGroupProvider"], None)
 
 
 def build_argument_spec() -> dict[str, Any]:

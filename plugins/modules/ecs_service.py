@@ -252,6 +252,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["web"], "replaced": [], "deleted": [], "unchanged": []}
 service:
   description: The service as AWS describes it right after the run, without its events; in check mode, as it would be.
   returned: when O(state=present)
@@ -303,12 +308,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    is_planned,
+    outcome_of,
     patiently,
     selected,
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, text_tags
 
 # What AWS answers to a creation or an update that comes moments after the things it needs.
 TOO_EARLY = (*NEW_ROLE_REFUSALS, "does not have an associated load balancer", "Unable to Start a service that is still Draining")
@@ -332,6 +339,8 @@ DEPLOYMENT_DEFAULTS = {"deploymentCircuitBreaker": OFF, "alarms": OFF}
 
 def describe(ecs: Any, params: dict[str, Any]) -> dict[str, Any] | None:
     """The service, or None where it does not exist; AWS keeps deleted ones as INACTIVE for a while."""
+    if is_planned(params["cluster"]):
+        return None
     found = describe_services(ecs, params["cluster"], [params["name"]])
     return next((service for service in found if service["status"] != "INACTIVE"), None)
 
@@ -374,8 +383,13 @@ def vpc_configuration(network: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparable(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields in a form in which two that mean the same are equal; the diff shows it, too."""
+    """The fields in a form in which two that mean the same are equal."""
     return {field: COMPARABLE.get(field, lambda value: value)(value) for field, value in fields.items()}
+
+
+def shown(fields: dict[str, Any]) -> dict[str, Any]:
+    """Comparable fields as a diff shows them: lists of named things by their names."""
+    return {field: SHOWN.get(field, lambda value: value)(value) for field, value in fields.items()}
 
 
 def unordered(value: dict[str, Any]) -> dict[str, Any]:
@@ -406,6 +420,14 @@ COMPARABLE = {
     "deploymentConfiguration": deployment,
     "placementStrategy": placement,
     "placementConstraints": lambda value: sorted(value, key=lambda item: (item["type"], item.get("expression", ""))),
+}
+
+
+SHOWN = {
+    "capacityProviderStrategy": lambda value: {
+        item["capacityProvider"]: {"weight": item["weight"], "base": item["base"]} for item in value
+    },
+    "loadBalancers": lambda value: {item["targetGroupArn"]: f"{item['containerName']}:{item['containerPort']}" for item in value},
 }
 
 
@@ -453,7 +475,7 @@ def create(ecs: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    name, cluster, tags = params["name"], params["cluster"], params["tags"]
+    name, cluster, tags = params["name"], params["cluster"], text_tags(params["tags"])
     fields = wanted_fields(params)
     current = describe(ecs, params)
     if current and current["status"] == "DRAINING":
@@ -465,8 +487,8 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         count = {"desiredCount": params["minimum_count"]}
         request = {"serviceName": name, "cluster": cluster, **fields, **count, **({"tags": tag_list(tags)} if tags else {})}
         service = {**request, "status": "ACTIVE"} if check_mode else create(ecs, request)
-        diff = {"before": {}, "after": {"name": name, "cluster": cluster, **comparable(fields), **count, "tags": tags or {}}}
-        return {"changed": True, "service": described(service), "diff": diff}
+        after = {"cluster": cluster, **shown(comparable(fields)), **count, "tags": tags}
+        return {"service": described(service), **outcome_of(name, None, after)}
 
     check_changeable(current)
     filled = {**DEFAULTS, **current, "deploymentConfiguration": {**DEPLOYMENT_DEFAULTS, **current.get("deploymentConfiguration", {})}}
@@ -480,16 +502,15 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         change["desiredCount"] = request["desiredCount"] = count
     if has_given_up(current):
         now["rolloutState"], change["rolloutState"], request["forceNewDeployment"] = "FAILED", "IN_PROGRESS", True
-    retag = tag_change(tag_dict(current), tags, params["purge_tags"])
+    retag = tag_change(tag_dict(current), params["tags"], params["purge_tags"])
     service = {**current, **request}
     if not check_mode:
         if change:
             service = patiently(lambda: ecs.update_service(cluster=cluster, service=name, **request, aws_retry=True), TOO_EARLY)["service"]
         change_tags(ecs, current["serviceArn"], retag)
     return {
-        "changed": bool(change or retag),
         "service": described({**service, "tags": tag_list(retag.result)}),
-        "diff": {"before": selected(change, now) | retag.before, "after": change | retag.after},
+        **outcome_of(name, shown(selected(change, now)) | retag.before, shown(change) | retag.after),
     }
 
 
@@ -503,7 +524,10 @@ def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[st
             ecs.delete_service(cluster=cluster, service=name, force=True, aws_retry=True)
         if params["wait"]:
             drained(ecs, params)
-    return {"changed": delete, "diff": {"before": {"name": name, "cluster": cluster} if delete else {}, "after": {}}}
+    if not delete:
+        return outcome_of(name, None, None)
+    running = {"taskDefinition": current.get("taskDefinition", "").rpartition("/")[2], "desiredCount": current["desiredCount"]}
+    return outcome_of(name, {"cluster": cluster, **running, "tags": tag_dict(current)}, None)
 
 
 def described(service: dict[str, Any]) -> dict[str, Any]:
@@ -583,12 +607,13 @@ def build_argument_spec() -> dict[str, Any]:
 
 def check_options(params: dict[str, Any]) -> None:
     """What an argument spec cannot say."""
-    if params["state"] == "present" and ":" not in params["task_definition"].rpartition("/")[2]:
-        raise StateError(
-            f"task_definition is {params['task_definition']}, which names no revision; give family:revision or the ARN of a revision"
-        )
+    wrong, revision = [], params["task_definition"]
+    if params["state"] == "present" and not is_planned(revision) and ":" not in revision.rpartition("/")[2]:
+        wrong.append(f"task_definition is {revision}, which names no revision; give family:revision or the ARN of a revision")
     if params["maximum_count"] is not None and params["maximum_count"] < params["minimum_count"]:
-        raise StateError(f"maximum_count ({params['maximum_count']}) is less than minimum_count ({params['minimum_count']})")
+        wrong.append(f"maximum_count ({params['maximum_count']}) is less than minimum_count ({params['minimum_count']})")
+    if wrong:
+        raise StateError("\n".join(wrong))
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ attributes:
     description: Predicts the result and writes nothing. The containers are checked against the API's own description.
     support: full
   diff_mode:
-    description: Shows the fields that differ from the newest active revision, before and after.
+    description: Shows the fields that differ from the newest active revision, before and after, by the family's name.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -136,6 +136,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-web"], "replaced": [], "deleted": [], "unchanged": []}
 task_definition:
   description: The newest active revision as AWS describes it after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -164,6 +169,7 @@ task_definition:
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 try:
@@ -176,10 +182,31 @@ from ansible.module_utils.common.dict_transformations import snake_dict_to_camel
 from ansible_collections.amazon.aws.plugins.module_utils.iam import get_aws_account_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.threetier.aws.plugins.module_utils.ecs import NEW_ROLE_REFUSALS, change_tags, public, tag_dict, tag_list
-from ansible_collections.threetier.aws.plugins.module_utils.state import client, differences, patiently, selected, without_none
-from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
+from ansible_collections.threetier.aws.plugins.module_utils.state import client, outcome_of, patiently, without_none
+from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, text_tags
 
 MARK = "threetier:definition"
+# What tells the things of a list apart. AWS answers with such a list in any order, and with more fields in each.
+NAMES = {
+    "containerDefinitions": "name",
+    "volumes": "name",
+    "environment": "name",
+    "secrets": "name",
+    "portMappings": "containerPort",
+    "mountPoints": "containerPath",
+}
+# What a revision says of itself, and what AWS fills in where nobody gave it.
+OF_THE_REVISION = {
+    "taskDefinitionArn",
+    "revision",
+    "status",
+    "requiresAttributes",
+    "compatibilities",
+    "registeredAt",
+    "registeredBy",
+    "tags",
+}
+FILLED_IN = {"essential": True, "networkMode": "bridge"}
 
 
 def number(arn: str) -> int:
@@ -238,17 +265,38 @@ def mark(definition: dict[str, Any], revision: int) -> str:
     return f"{revision}:{checksum(definition)}"
 
 
-def readable(definition: dict[str, Any]) -> dict[str, Any]:
-    """The definition with its lists of named things as mappings, so that a diff shows only what differs."""
-    named = {field: by_name(definition[field]) for field in ("containerDefinitions", "volumes") if definition.get(field)}
-    for container in named.get("containerDefinitions", {}).values():
-        for field in {"environment", "secrets"} & container.keys():
-            container[field] = {item["name"]: item.get("value", item.get("valueFrom")) for item in container[field]}
-    return {**definition, **named}
+class Complete(dict[str, Any]):
+    """A mapping to which AWS adds nothing but what is C(FILLED_IN): anything else that is not wanted is a difference."""
 
 
-def by_name(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {item.get("name", ""): {field: value for field, value in item.items() if field != "name"} for item in items}
+def readable(definition: Mapping[str, Any]) -> Complete:
+    """A definition, or a container, with its lists of named things as mappings, so that a diff shows only what differs."""
+    fields = {field: value for field, value in definition.items() if field not in OF_THE_REVISION}
+    return Complete({field: by_name(field, value) if field in NAMES and value else value for field, value in fields.items()})
+
+
+def by_name(field: str, items: list[dict[str, Any]]) -> Complete:
+    def named(item: dict[str, Any]) -> Any:
+        if field in ("environment", "secrets"):
+            return item.get("value", item.get("valueFrom"))
+        rest = {key: value for key, value in item.items() if key != NAMES[field]}
+        return readable(rest) if field == "containerDefinitions" else rest
+
+    return Complete({str(item.get(NAMES[field], "")): named(item) for item in items})
+
+
+def contrast(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields that differ, before and after."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    superfluous = [field for field, value in current.items() if field not in wanted and value and FILLED_IN.get(field) != value]
+    for field in [*wanted, *(superfluous if isinstance(current, Complete) else [])]:
+        old, new = current.get(field), wanted.get(field)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            old, new = contrast(old, new)
+        if old != new and (old or new):
+            before[field], after[field] = old, new
+    return before, after
 
 
 def ensure_present(module: AnsibleAWSModule, ecs: Any) -> dict[str, Any]:
@@ -258,32 +306,33 @@ def ensure_present(module: AnsibleAWSModule, ecs: Any) -> dict[str, Any]:
     check_against_api(ecs, definition)
     current = describe(ecs, family)
     current_tags = tag_dict(current or {})
+    wanted_tags = text_tags(params["tags"])
     if current and current_tags.get(MARK) == mark(definition, current["revision"]):
         return retag(module, ecs, current)
 
-    tags = tag_change(current_tags, params["tags"], params["purge_tags"]).result if current else params["tags"] or {}
+    tags = tag_change(current_tags, params["tags"], params["purge_tags"]).result if current else wanted_tags
     tags = {key: value for key, value in tags.items() if key != MARK and not key.startswith("aws:")}
+    # The mark is there from the first moment: after a crash, a revision without it would be followed by another one.
+    revision = next_revision(ecs, family, current)
+    tags[MARK] = mark(definition, revision)
     if module.check_mode:
-        arn = predicted_arn(module, ecs)
-        registered = {**definition, "taskDefinitionArn": arn, "revision": number(arn), "status": "ACTIVE"}
+        arn = f"{arn_of_family(module, current)}:{revision}"
+        registered = {**definition, "taskDefinitionArn": arn, "revision": revision, "status": "ACTIVE"}
     else:
-        request = {**definition, **({"tags": tag_list(tags)} if tags else {})}
+        request = {**definition, "tags": tag_list(tags)}
         registered = patiently(lambda: ecs.register_task_definition(**request, aws_retry=True), NEW_ROLE_REFUSALS)["taskDefinition"]
-    tags[MARK] = mark(definition, registered["revision"])
-    if not module.check_mode:
-        ecs.tag_resource(resourceArn=registered["taskDefinitionArn"], tags=tag_list({MARK: tags[MARK]}), aws_retry=True)
+        if registered["revision"] != revision:  # somebody else has registered one, or one was deleted
+            tags[MARK] = mark(definition, registered["revision"])
+            ecs.tag_resource(resourceArn=registered["taskDefinitionArn"], tags=tag_list({MARK: tags[MARK]}), aws_retry=True)
 
-    before = readable(current) if current else {}
-    change = differences(readable(definition), before)
-    own_tags = {key: value for key, value in current_tags.items() if not key.startswith("aws:")}
-    return {
-        "changed": True,
-        "task_definition": described({**registered, "tags": tag_list(tags)}),
-        "diff": {
-            "before": {**selected(change, before), "revision": current["revision"], "tags": own_tags} if current else {},
-            "after": {**change, "revision": registered["revision"], "tags": tags},
-        },
-    }
+    result = {"task_definition": described({**registered, "tags": tag_list(tags)})}
+    if current is None:
+        return result | outcome_of(family, None, {**readable(definition), "revision": registered["revision"], "tags": tags})
+    before, after = contrast(readable(current), readable(definition))
+    retagged = tag_change(current_tags, tags, purge=True)
+    before |= {"revision": current["revision"]} | retagged.before
+    after |= {"revision": registered["revision"]} | retagged.after
+    return result | outcome_of(family, before, after)
 
 
 def retag(module: AnsibleAWSModule, ecs: Any, current: dict[str, Any]) -> dict[str, Any]:
@@ -294,9 +343,8 @@ def retag(module: AnsibleAWSModule, ecs: Any, current: dict[str, Any]) -> dict[s
     if not module.check_mode:
         change_tags(ecs, current["taskDefinitionArn"], change)
     return {
-        "changed": bool(change),
         "task_definition": described({**current, "tags": tag_list(change.result)}),
-        "diff": {"before": change.before, "after": change.after},
+        **outcome_of(module.params["family"], change.before, change.after),
     }
 
 
@@ -304,15 +352,18 @@ def described(revision: dict[str, Any]) -> dict[str, Any]:
     return public(revision, raw=("containerDefinitions", "volumes"))
 
 
-def predicted_arn(module: AnsibleAWSModule, ecs: Any) -> str:
-    """The ARN that the next revision gets; AWS goes on counting where deregistered revisions stopped."""
-    family = module.params["family"]
-    known = [arn for status in ("ACTIVE", "INACTIVE") if (arn := newest_arn(ecs, family, status))]
-    if known:
-        newest = max(known, key=number)
-        return f"{newest.rpartition(':')[0]}:{number(newest) + 1}"
+def next_revision(ecs: Any, family: str, current: dict[str, Any] | None) -> int:
+    """The number that the next revision gets; AWS goes on counting where deregistered revisions stopped."""
+    inactive = newest_arn(ecs, family, "INACTIVE")
+    return max(current["revision"] if current else 0, number(inactive) if inactive else 0) + 1
+
+
+def arn_of_family(module: AnsibleAWSModule, current: dict[str, Any] | None) -> str:
+    """The ARN of the family's revisions, without their numbers."""
+    if current:
+        return str(current["taskDefinitionArn"].rpartition(":")[0])
     account, partition = get_aws_account_info(module)
-    return f"arn:{partition}:ecs:{module.region}:{account}:task-definition/{family}:1"
+    return f"arn:{partition}:ecs:{module.region}:{account}:task-definition/{module.params['family']}"
 
 
 def ensure_absent(module: AnsibleAWSModule, ecs: Any) -> dict[str, Any]:
@@ -322,8 +373,7 @@ def ensure_absent(module: AnsibleAWSModule, ecs: Any) -> dict[str, Any]:
     if not module.check_mode:
         for arn in arns:
             ecs.deregister_task_definition(taskDefinition=arn, aws_retry=True)
-    before = {"family": family, "revisions": sorted(number(arn) for arn in arns)} if arns else {}
-    return {"changed": bool(arns), "diff": {"before": before, "after": {}}}
+    return outcome_of(family, {"revisions": sorted(number(arn) for arn in arns)} if arns else None, None)
 
 
 def build_argument_spec() -> dict[str, Any]:

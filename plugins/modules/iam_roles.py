@@ -286,7 +286,8 @@ def difference(wanted: dict[str, Any], there: dict[str, Any], purge_tags: bool) 
     if wanted["description"] not in (None, role["description"]):
         before["description"], after["description"] = role["description"], wanted["description"]
     if compare_policies(role["assume_role_policy"], wanted["assume_role_policy"]):
-        before["assume_role_policy"], after["assume_role_policy"] = map(statements, (role["assume_role_policy"], wanted["assume_role_policy"]))
+        before["assume_role_policy"] = statements(role["assume_role_policy"])
+        after["assume_role_policy"] = statements(wanted["assume_role_policy"])
     old = policies(role | {"inline_policies": differing_policies(role["inline_policies"], wanted["inline_policies"])})
     new = policies(wanted | {"inline_policies": differing_policies(wanted["inline_policies"], role["inline_policies"])})
     for field in [field for field in {**old, **new} if old.get(field) != new.get(field)]:

@@ -96,6 +96,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-alarms"], "changed": [], "replaced": [], "deleted": [], "unchanged": []}
 key:
   description: The key after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -143,7 +148,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, patiently, planned
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome_of, patiently, planned
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
 ALIAS = re.compile(r"alias/(?!aws/)[A-Za-z0-9/_-]{1,250}")
@@ -253,6 +258,15 @@ def settings_to_change(params: dict[str, Any], key: dict[str, Any]) -> dict[str,
     return {field: value for field, value in wanted.items() if differs(field)}
 
 
+def shown(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as a diff shows them: a policy by its statements, so that the one that differs stands out."""
+    if fields.get("policy") is None:
+        return fields
+    given = fields["policy"].get("Statement", [])
+    statements = given if isinstance(given, list) else [given]
+    return {**fields, "policy": {each.get("Sid", f"statement {number}"): each for number, each in enumerate(statements, 1)}}
+
+
 def update(kms: Any, key: dict[str, Any], change: dict[str, Any], tags: TagChange) -> None:
     def call(operation: Callable[..., Any], **request: Any) -> None:
         patiently(lambda: operation(**request, aws_retry=True), (*NOT_YET, *NEW_PRINCIPAL))
@@ -288,8 +302,7 @@ def ensure_present(kms: Any, tagging: Callable[[], Any], params: dict[str, Any],
         key = new_key(params)
     exists = bool(described or left_over)
     change, tags = settings_to_change(params, key), tag_change(key["tags"], params["tags"], params["purge_tags"])
-    changed = bool(change or tags)
-    if changed and not check_mode:
+    if (change or tags) and not check_mode:
         if not exists:
             key = create(kms, params)
         update(kms, key, change, tags)
@@ -299,16 +312,14 @@ def ensure_present(kms: Any, tagging: Callable[[], Any], params: dict[str, Any],
     if not exists:
         after |= {field: key[field] for field in ("description", "policy", "tags")}
     result = {field: value for field, value in (key | change | {"tags": tags.result}).items() if field != "key_state"}
-    diff = {"before": {name: before} if exists and changed else {}, "after": {name: after} if changed else {}}
-    return {"changed": changed, "key": result, "diff": diff}
+    return {"key": result, **outcome_of(name, shown(before) if exists else None, shown(after))}
 
 
 def ensure_absent(kms: Any, tagging: Callable[[], Any], params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     alias, tags = params["alias"], text_tags(params["tags"])
     described = describe(kms, alias)
     if described and not tags.items() <= read_tags(kms, described["KeyId"]).items():
-        nothing = {"changed": False, "diff": {"before": {}, "after": {}}}
-        return nothing | {"foreign": [f"the key of {alias} does not carry the tags {tags} and stays"]}
+        return outcome_of(alias, None, None) | {"foreign": [f"the key of {alias} does not carry the tags {tags} and stays"]}
     keys = {key["KeyId"]: key["KeyState"] for key in without_alias(kms, tagging, alias, tags)}
     if described:
         keys[described["KeyId"]] = described["KeyState"]
@@ -319,9 +330,8 @@ def ensure_absent(kms: Any, tagging: Callable[[], Any], params: dict[str, Any], 
             kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=params["pending_window"], aws_retry=True)
         if described:
             kms.delete_alias(AliasName=alias, aws_retry=True)
-    before = {alias.removeprefix("alias/"): {"alias": alias if described else None, "key_ids": to_schedule}}
-    changed = bool(described or to_schedule)
-    return {"changed": changed, "diff": {"before": before if changed else {}, "after": {}}}
+    before = {"alias": alias if described else None, "key_ids": to_schedule} if described or to_schedule else None
+    return outcome_of(alias.removeprefix("alias/"), before, None)
 
 
 def build_argument_spec() -> dict[str, Any]:

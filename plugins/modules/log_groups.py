@@ -88,6 +88,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["/threetier/demo/web"], "changed": [], "replaced": [], "deleted": [], "unchanged": ["/threetier/demo/api"]}
 log_groups:
   description: The groups in the order of O(log_groups), as they are after the run; in check mode, as they would be.
   returned: when O(state=present)
@@ -101,7 +106,7 @@ log_groups:
     arn:
       description:
         - ARN, without the C(:*) that policies on the group's streams want at its end.
-        - In check mode, of a group that does not exist yet, a text that says so.
+        - It follows from the name, so check mode knows it, too.
       type: str
       sample: arn:aws:logs:eu-central-1:123456789012:log-group:/threetier/demo/web
     retention_in_days:
@@ -130,8 +135,16 @@ except ImportError:
     pass  # AnsibleAWSModule says that boto3 is missing
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
+from ansible_collections.amazon.aws.plugins.module_utils.iam import get_aws_account_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.threetier.aws.plugins.module_utils.state import PATIENCE_SECONDS, StateError, client, patiently, planned, wait_for
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    PATIENCE_SECONDS,
+    StateError,
+    client,
+    outcome,
+    patiently,
+    wait_for,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -241,7 +254,8 @@ def wanted_tags(params: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     return {**(params["tags"] or {}), **(wanted["tags"] or {})}
 
 
-def ensure_present(logs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+def ensure_present(module: AnsibleAWSModule, logs: Any) -> dict[str, Any]:
+    params, check_mode = module.params, module.check_mode
     names = [wanted["name"] for wanted in params["log_groups"]]
     found = describe(logs, names)
     diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
@@ -269,10 +283,10 @@ def ensure_present(logs: Any, params: dict[str, Any], check_mode: bool) -> dict[
             change_settings(logs, name, change)
             set_tags(logs, arn_of(current), tags)
 
-    if not check_mode and (new := [name for name in names if name not in found]):
-        found |= look_up(logs, new)
-    results = [public(wanted, found.get(wanted["name"], {}), all_tags[wanted["name"]]) for wanted in params["log_groups"]]
-    return {"changed": bool(diff["after"]), "log_groups": results, "diff": diff}
+    if new := [name for name in names if name not in found]:
+        found |= predicted(module, new) if check_mode else look_up(logs, new)
+    results = [public(wanted, found[wanted["name"]], all_tags[wanted["name"]]) for wanted in params["log_groups"]]
+    return {"log_groups": results, **outcome(diff["before"], diff["after"], names)}
 
 
 def look_up(logs: Any, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -281,11 +295,17 @@ def look_up(logs: Any, names: list[str]) -> dict[str, dict[str, Any]]:
     return wait_for(lambda: describe(logs, names), lambda found: len(found) == len(names), PATIENCE_SECONDS, what)
 
 
+def predicted(module: AnsibleAWSModule, names: list[str]) -> dict[str, dict[str, Any]]:
+    """The same groups as far as a preview knows them: a policy that names one does not change when the group is made anew."""
+    account, partition = get_aws_account_info(module)
+    return {name: {"arn": f"arn:{partition}:logs:{module.region}:{account}:log-group:{name}"} for name in names}
+
+
 def public(wanted: Mapping[str, Any], group: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     """The group with what is wanted of it."""
     return {
         "name": wanted["name"],
-        "arn": arn_of(group) if group else planned(wanted["name"]),
+        "arn": arn_of(group),
         **settings_of(group),
         **changes(wanted, group),
         "tags": tags,
@@ -299,13 +319,13 @@ def delete(logs: Any, name: str) -> None:
         pass  # somebody was faster
 
 
-def ensure_absent(logs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    found = describe(logs, [wanted["name"] for wanted in params["log_groups"]])
-    if not check_mode:
+def ensure_absent(module: AnsibleAWSModule, logs: Any) -> dict[str, Any]:
+    found = describe(logs, [wanted["name"] for wanted in module.params["log_groups"]])
+    if not module.check_mode:
         for name in found:
             delete(logs, name)
     before = {name: {field: value for field, value in settings_of(group).items() if value is not None} for name, group in found.items()}
-    return {"changed": bool(found), "diff": {"before": before, "after": {}}}
+    return outcome(before, {})
 
 
 def main() -> None:
@@ -332,7 +352,7 @@ def main() -> None:
     try:
         if problems := list(problems_of(module.params["log_groups"])):
             raise StateError("\n".join(problems))
-        result = ensure(client(module, "logs"), module.params, module.check_mode)
+        result = ensure(module, client(module, "logs"))
     except StateError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:

@@ -147,6 +147,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-web"], "replaced": [], "deleted": [], "unchanged": ["demo-balancer"]}
 security_groups:
   description: The groups in the order given.
   returned: when O(state=present)
@@ -198,6 +203,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     is_planned,
+    outcome,
     patiently,
     planned,
     wait_for,
@@ -211,6 +217,8 @@ PORTS = ("tcp", "udp")
 LAST_PORT = 65535
 # Where DescribeSecurityGroups holds the rules of a direction.
 DIRECTIONS = {"ingress": "IpPermissions", "egress": "IpPermissionsEgress"}
+# How a rule of a direction names its other end.
+TOWARDS = {"ingress": "from", "egress": "to"}
 # The kinds of other ends that an IpPermission lists, and the field that tells one.
 PEERS = {"IpRanges": "CidrIp", "Ipv6Ranges": "CidrIpv6", "PrefixListIds": "PrefixListId", "UserIdGroupPairs": "GroupId"}
 # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html, API_IpRange.html
@@ -229,11 +237,10 @@ class Rule(NamedTuple):
     kind: str  # key of PEERS
     peer: str  # address block or id; ACCOUNT/ID for a group of another account
 
-    @property
-    def text(self) -> str:
+    def text(self, direction: str) -> str:
         first, last = self.from_port, self.to_port
         ports = "" if first in (None, -1) else f" {first}" if first == last else f" {first}-{last}"
-        return f"{'all' if self.protocol == ALL else self.protocol}{ports} {self.peer}"
+        return f"{direction} {'all' if self.protocol == ALL else self.protocol}{ports} {TOWARDS[direction]} {self.peer}"
 
 
 Rules = Mapping[Rule, str | None]  # with their descriptions
@@ -353,7 +360,7 @@ def problems(params: dict[str, Any]) -> Iterator[str]:
                 yield from (f"{group['name']}: {direction}[{index}] {problem}" for problem in found)
                 for each in each_peer(rule, {}) if not found else []:
                     if seen.setdefault(each, rule["description"]) != rule["description"]:
-                        yield f"{group['name']}: {direction} has {each.text} twice, with different descriptions"
+                        yield f"{group['name']}: {each.text(direction)} is there twice, with different descriptions"
 
 
 def rule_problems(rule: dict[str, Any], names: list[str]) -> Iterator[str]:
@@ -453,25 +460,29 @@ def call_with_rules(ec2: Any, operation: str, group_id: str, rules: Rules) -> No
         patiently(lambda: call(GroupId=group_id, IpPermissions=permissions(rules), aws_retry=True), NOT_YET, NOT_YET_SECONDS)
 
 
-def texts(rules: Rules, names: Mapping[str, str]) -> list[str]:
+def shown(rules: Rules, direction: str, names: Mapping[str, str]) -> dict[str, str]:
     """Rules as a diff shows them: groups of the set by their names."""
-    return sorted(rule._replace(peer=names.get(rule.peer, rule.peer)).text + (f" ({text})" if text else "") for rule, text in rules.items())
+    return {
+        rule._replace(peer=names.get(rule.peer, rule.peer)).text(direction): f"allowed ({text})" if text else "allowed"
+        for rule, text in rules.items()
+    }
 
 
 def difference(each: Plan, current: dict[str, Any], names: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    before, after = dict(each.tags.before), dict(each.tags.after)
+    before, after = {}, {}
     for direction, change in each.rules.items():
-        if any(change):
-            rules = current_rules(current, direction)
-            before[direction] = texts({**change.revoke, **{rule: rules[rule] for rule in change.describe}}, names)
-            after[direction] = texts({**change.authorize, **change.describe}, names)
-    return before, after
+        rules = current_rules(current, direction)
+        old = shown({rule: rules[rule] for rule in [*change.describe, *change.revoke]}, direction, names)
+        new = shown({**change.authorize, **change.describe}, direction, names)
+        before |= dict.fromkeys(new) | old
+        after |= dict.fromkeys(old) | new
+    return before | each.tags.before, after | each.tags.after
 
 
 def creation(group: dict[str, Any], params: dict[str, Any], ids: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
     """A group that does not exist yet, as a diff shows it."""
-    rules = {direction: texts(wanted_rules(group, direction, ids), names) for direction in DIRECTIONS}
-    return {"description": group["description"] or group["name"], **rules, "tags": wanted_tags(group, params)}
+    ingress, egress = (shown(wanted_rules(group, direction, ids), direction, names) for direction in DIRECTIONS)
+    return {"description": group["description"] or group["name"], **ingress, **egress, "tags": wanted_tags(group, params)}
 
 
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -501,10 +512,9 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
             ids = group_ids()
         apply(ec2, {ids[group["name"]]: plan(group, found[group["name"]], ids, params) for group in groups})
     return {
-        "changed": bool(diff["after"]),
         "security_groups": [public(group, found.get(group["name"]), ids, params) for group in groups],
         "group_ids": ids,
-        "diff": diff,
+        **outcome(diff["before"], diff["after"], ids),
     }
 
 
@@ -524,22 +534,29 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     if not tags:
         raise StateError("tags must name at least one tag of the groups to remove: by name alone they may be somebody else's")
     found = [group for group in describe(ec2, params) if tags.items() <= tags_of(group).items()]
-    doomed = [group for group in found if group["GroupName"] != DEFAULT]
+    names = {group["GroupId"]: group["GroupName"] for group in found if group["GroupName"] != DEFAULT}
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for group in found:
+        label = group["GroupId"] if group["GroupName"] in before else group["GroupName"]  # the same name in another VPC
+        if group["GroupId"] in names:
+            before[label] = {"group_id": group["GroupId"], "description": group["Description"], "tags": tags_of(group)}
+        elif held := {text: what for each in DIRECTIONS for text, what in shown(references(group, each, names), each, names).items()}:
+            before[label], after[label] = held, dict.fromkeys(held)
     if not check_mode:
-        revoke_references(ec2, found, {group["GroupId"] for group in doomed})
+        for group in found:
+            for direction in DIRECTIONS:
+                call_with_rules(ec2, f"revoke_security_group_{direction}", group["GroupId"], references(group, direction, names))
         deadline = time.monotonic() + params["wait_timeout"]
-        for group in doomed:
-            delete(ec2, group, deadline)
-    before = {group["GroupName"]: {"group_id": group["GroupId"]} for group in doomed}
-    return {"changed": bool(doomed), "diff": {"before": before, "after": {}}}
+        for group in found:
+            if group["GroupId"] in names:
+                delete(ec2, group, deadline)
+    return outcome(before, after)
 
 
-def revoke_references(ec2: Any, groups: list[dict[str, Any]], doomed: set[str]) -> None:
-    """Revokes the rules that name one of the doomed groups in another group: AWS deletes no group that is named so."""
-    for group in groups:
-        for direction in DIRECTIONS:
-            references = {rule: text for rule, text in current_rules(group, direction).items() if rule.peer in doomed - {group["GroupId"]}}
-            call_with_rules(ec2, f"revoke_security_group_{direction}", group["GroupId"], references)
+def references(group: dict[str, Any], direction: str, doomed: Mapping[str, str]) -> Rules:
+    """The rules that name one of the C(doomed) groups in another group: AWS deletes no group that is named so."""
+    return {rule: text for rule, text in current_rules(group, direction).items() if rule.peer in doomed and rule.peer != group["GroupId"]}
 
 
 def delete(ec2: Any, group: dict[str, Any], deadline: float) -> None:

@@ -98,6 +98,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-alarms"], "replaced": [], "deleted": [], "unchanged": []}
 topic:
   description: The topic after the run; in check mode, as it would be.
   returned: when O(state=present)
@@ -147,7 +152,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, patiently
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome_of, patiently
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -228,6 +233,15 @@ def attributes_to_set(params: dict[str, Any], topic: dict[str, Any]) -> dict[str
     return {name: params[name] for name in ATTRIBUTES if differs(name)}
 
 
+def shown(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as a diff shows them: a policy by its statements, so that the one that differs stands out."""
+    if fields.get("policy") is None:
+        return fields
+    given = fields["policy"].get("Statement", [])
+    statements = given if isinstance(given, list) else [given]
+    return {**fields, "policy": {each.get("Sid", f"statement {number}"): each for number, each in enumerate(statements, 1)}}
+
+
 def attribute_value(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict) else value
 
@@ -237,7 +251,7 @@ def create(sns: Any, arn: str, params: dict[str, Any], attributes: dict[str, Any
     request = {
         "Name": arn.rpartition(":")[2],
         "Attributes": {ATTRIBUTES[name]: attribute_value(value) for name, value in attributes.items()},
-        "Tags": ansible_dict_to_boto3_tag_list(params["tags"] or {}),
+        "Tags": ansible_dict_to_boto3_tag_list(text_tags(params["tags"])),
     }
     patiently(partial(sns.create_topic, **request, aws_retry=True), NEW_PRINCIPAL)
 
@@ -265,10 +279,10 @@ def ensure_present(sns: Any, arn: str, params: dict[str, Any], check_mode: bool)
     subscriptions = (current.keys() - to_end) | to_add
 
     before = {attribute: topic[attribute] for attribute in attributes} | tags.before
-    after = attributes | tags.after
-    if to_add or to_end:
-        before["subscriptions"], after["subscriptions"] = listed(current), listed(subscriptions)
-    changed = found is None or bool(after)
+    after = attributes | (tags.after if found else {"tags": tags.result})
+    for key in sorted(to_add | to_end):
+        field = f"subscription {' '.join(key)}"
+        before[field], after[field] = (None, "subscribed") if key in to_add else ("subscribed", None)
     if not check_mode:
         if found is None:
             create(sns, arn, params, attributes)
@@ -280,8 +294,7 @@ def ensure_present(sns: Any, arn: str, params: dict[str, Any], check_mode: bool)
         for key in sorted(to_end):
             sns.unsubscribe(SubscriptionArn=current[key], aws_retry=True)
     result = topic | attributes | {"name": name, "topic_arn": arn, "subscriptions": listed(subscriptions), "tags": tags.result}
-    diff = {"before": {name: before} if found and changed else {}, "after": {name: after} if changed else {}}
-    return {"changed": changed, "topic": result, "diff": diff}
+    return {"topic": result, **outcome_of(name, shown(before) if found else None, shown(after))}
 
 
 def ensure_absent(sns: Any, arn: str, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -289,10 +302,10 @@ def ensure_absent(sns: Any, arn: str, params: dict[str, Any], check_mode: bool) 
     ours = text_tags(params["tags"])
     if tags is None or not ours.items() <= tags.items():
         foreign = [] if tags is None else [f"the topic {name} does not carry the tags {ours} and stays"]
-        return {"changed": False, "diff": {"before": {}, "after": {}}, "foreign": foreign}
+        return outcome_of(name, None, None) | {"foreign": foreign}
     if not check_mode:
         sns.delete_topic(TopicArn=arn, aws_retry=True)  # and its subscriptions
-    return {"changed": True, "diff": {"before": {name: {"topic_arn": arn, "tags": tags}}, "after": {}}}
+    return outcome_of(name, {"topic_arn": arn, "tags": tags}, None)
 
 
 def build_argument_spec() -> dict[str, Any]:

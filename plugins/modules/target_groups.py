@@ -135,6 +135,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-web"], "replaced": [], "deleted": [], "unchanged": ["demo-api"]}
 target_groups:
   description: The target groups in the order given, with all that AWS says of them; in check mode, as they would be.
   returned: when O(state=present)
@@ -190,6 +195,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    outcome,
     patiently,
     planned,
     selected,
@@ -323,7 +329,7 @@ def ensure_present(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[s
                 set_attributes(elb, current, attribute_change)
             set_tags(elb, current["TargetGroupArn"], tag)
         results.append(public({**current, **health, "Attributes": current["Attributes"] | attributes, "Tags": tag.result}))
-    return {"changed": bool(after), "target_groups": results, "diff": {"before": before, "after": after}}
+    return {"target_groups": results, **outcome(before, after, [group["name"] for group in params["target_groups"]])}
 
 
 def ensure_absent(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -332,8 +338,7 @@ def ensure_absent(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     for group in ours.values() if not check_mode else []:
         # The listener of a load balancer that was deleted just now still counts for a while.
         patiently(lambda arn=group["TargetGroupArn"]: elb.delete_target_group(TargetGroupArn=arn, aws_retry=True), ["ResourceInUse"])
-    before = {name: {"TargetGroupArn": group["TargetGroupArn"]} for name, group in ours.items()}
-    return {"changed": bool(ours), "diff": {"before": before, "after": {}}}
+    return outcome({name: {"TargetGroupArn": group["TargetGroupArn"], "tags": group["Tags"]} for name, group in ours.items()}, {})
 
 
 def public(group: dict[str, Any]) -> dict[str, Any]:

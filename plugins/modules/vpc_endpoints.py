@@ -85,6 +85,8 @@ options:
     type: int
     default: 600
 notes:
+  - AWS changes neither type nor service of an endpoint. One that has the name and all of O(tags), which must not be empty then, but another
+    type or service, is removed as soon as the new one is made.
   - For an interface endpoint with private DNS for S3, AWS wants a gateway endpoint for S3 in the VPC; list that one first.
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -128,6 +130,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-s3"], "replaced": [], "deleted": [], "unchanged": ["demo-logs"]}
 vpc_endpoints:
   description: The endpoints in the order of O(endpoints), as they are after the run; in check mode, as they would be.
   returned: when O(state=present)
@@ -199,9 +206,9 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     client,
     differences,
     is_planned,
+    outcome,
     patiently,
     planned,
-    selected,
     wait_for,
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
@@ -290,6 +297,17 @@ def matches(params: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, di
     return chosen
 
 
+def outdated(
+    params: dict[str, Any], wanted: Mapping[str, Any], found: list[dict[str, Any]], chosen: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Endpoints of this set that have the name, but another service or type than the one that the name stands for now."""
+    if not params["tags"]:
+        return []
+    tags = text_tags({**params["tags"], "Name": wanted["name"]})
+    free = [each for each in found if each not in chosen.values() and not each.get("RequesterManaged") and not same_kind(wanted, each)]
+    return [each for each in free if tags.items() <= tags_of(each).items()]
+
+
 def problems_of(wanted_ones: list[dict[str, Any]], found: list[dict[str, Any]], chosen: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     """What AWS would refuse."""
     for wanted in wanted_ones:
@@ -374,6 +392,21 @@ def changes(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, 
     return change
 
 
+def shown(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a diff shows them: a policy by its statements, so that the one that differs stands out."""
+    if settings.get("policy") is None:
+        return dict(settings)
+    given = settings["policy"].get("Statement", [])
+    statements = given if isinstance(given, list) else [given]
+    return {**settings, "policy": {each.get("Sid", f"statement {number}"): each for number, each in enumerate(statements, 1)}}
+
+
+def whole(endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """An endpoint that goes, as a diff shows it."""
+    settings = {option: value for option, value in settings_of(endpoint).items() if value}
+    return {"service": endpoint["ServiceName"], "type": endpoint["VpcEndpointType"], **shown(settings), "tags": tags_of(endpoint)}
+
+
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     everything = [] if is_planned(params["vpc_id"]) else describe(ec2, {"vpc-id": [params["vpc_id"]]})
     found = [endpoint for endpoint in everything if state_of(endpoint) != GOING]
@@ -382,13 +415,20 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         raise StateError("\n".join(problems))
 
     diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
-    results = []
+    results: list[dict[str, Any]] = []
+    superfluous: list[dict[str, Any]] = []
+    replaced: list[str] = []
     for wanted in params["endpoints"]:
         name, current = wanted["name"], chosen.get(wanted["name"])
         tags = named_tag_change(tags_of(current), name, params)
+        for endpoint in outdated(params, wanted, found, chosen):
+            superfluous.append(endpoint)
+            label = endpoint["VpcEndpointId"] if current or name in replaced else name
+            replaced += [name] if label == name else []
+            diff["before"][label] = whole(endpoint)
         if current is None:
             change = {option: value for option, value in wanted_settings(wanted).items() if value is not None}
-            diff["after"][name] = {"service": wanted["service"], "type": wanted["type"], **change, "tags": tags.result}
+            diff["after"][name] = {"service": wanted["service"], "type": wanted["type"], **shown(change), "tags": tags.result}
             going = any(same_kind(wanted, endpoint) for endpoint in everything if state_of(endpoint) == GOING)
             current = {"VpcEndpointId": planned(name), "State": "pending"}
             if not check_mode:
@@ -396,14 +436,17 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         else:
             change = changes(wanted, current)
             if change or tags:
-                diff["before"][name] = selected(change, settings_of(current)) | tags.before
-                diff["after"][name] = change | tags.after
+                diff["before"][name] = shown({option: settings_of(current)[option] for option in change}) | tags.before
+                diff["after"][name] = shown(change) | tags.after
             if change and not check_mode:
                 modify(ec2, params, current, change)
             if tags and not check_mode:
                 set_tags(ec2, current["VpcEndpointId"], tags)
         results.append(public(wanted, current, change, tags.result))
-    return {"changed": bool(diff["after"]), "vpc_endpoints": results, "diff": diff}
+    if superfluous and not check_mode:
+        delete(ec2, superfluous)
+    names = [wanted["name"] for wanted in params["endpoints"]]
+    return {"vpc_endpoints": results, **outcome(diff["before"], diff["after"], names, replaced)}
 
 
 def public(wanted: Mapping[str, Any], endpoint: Mapping[str, Any], change: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
@@ -437,7 +480,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     if not tags:
         raise StateError("tags must not be empty with state=absent: they say which endpoints are to be removed")
     if is_planned(params["vpc_id"]):
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
+        return outcome({}, {})
     filters = {f"tag:{key}": [value] for key, value in tags.items()} | ({"vpc-id": [params["vpc_id"]]} if params["vpc_id"] else {})
     # AWS takes * and ? in the values of a filter as patterns
     found = [endpoint for endpoint in describe(ec2, filters) if tags.items() <= tags_of(endpoint).items()]
@@ -452,11 +495,11 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
                 return ids & {endpoint["VpcEndpointId"] for endpoint in describe(ec2, {"vpc-id": vpc_ids})}
 
             wait_for(left, lambda still: not still, params["wait_timeout"], f"the removal of the endpoints {', '.join(sorted(ids))}")
-    before = {
-        tags_of(endpoint).get("Name", endpoint["VpcEndpointId"]): {"service": endpoint["ServiceName"], "type": endpoint["VpcEndpointType"]}
-        for endpoint in staying
-    }
-    return {"changed": bool(staying), "diff": {"before": before, "after": {}}}
+    before: dict[str, Any] = {}
+    for endpoint in staying:
+        name = tags_of(endpoint).get("Name", endpoint["VpcEndpointId"])
+        before[endpoint["VpcEndpointId"] if name in before else name] = whole(endpoint)
+    return outcome(before, {})
 
 
 def main() -> None:

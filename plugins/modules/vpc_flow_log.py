@@ -45,8 +45,8 @@ options:
     choices: [60, 600]
     default: 600
 notes:
-  - AWS cannot change a flow log. Where one differs in more than tags, the module creates a new one and deletes the old one; the
-    difference says V(replace). Where AWS does not allow both at once, the old one goes first and the seconds between are not recorded.
+  - AWS cannot change a flow log. Where one differs in more than tags, the module creates a new one and deletes the old one. Where AWS does
+    not allow both at once, the old one goes first and the seconds between are not recorded.
   - Two flow logs of one resource that go to different destinations need different tags, or they replace each other.
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -58,7 +58,7 @@ attributes:
     description: Predicts the result and writes nothing.
     support: full
   diff_mode:
-    description: Shows the fields that change, before and after, and whether the flow log is replaced.
+    description: Shows the fields that change, before and after, by the flow log's tag C(Name), or by O(resource_id) where it has none.
     support: full
   idempotent:
     description: A second run with the same options changes nothing.
@@ -82,6 +82,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": [], "replaced": ["demo"], "deleted": [], "unchanged": []}
 flow_log:
   description:
     - The flow log after the run. In check mode, as it was before, or for one to be created as it would be.
@@ -119,11 +124,15 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
     differences,
+    is_planned,
+    outcome,
+    outcome_of,
     patiently,
+    planned,
     selected,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tags_of
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tags_of, text_tags
 
 RESOURCE_TYPES = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
 SETTINGS = ("traffic_type", "log_group_name", "deliver_logs_permission_arn", "log_destination", "max_aggregation_interval")
@@ -140,11 +149,13 @@ def resource_type(resource_id: str) -> str:
 
 def find(ec2: Any, params: dict[str, Any]) -> list[dict[str, Any]]:
     """The flow logs that count as this one: after a crash amid a replacement, there are two."""
+    if is_planned(params["resource_id"]):
+        return []
     pages = ec2.get_paginator("describe_flow_logs").paginate(Filters=[{"Name": "resource-id", "Values": [params["resource_id"]]}])
     destination = "log_group_name" if params["log_group_name"] else "log_destination"
 
     def is_this_one(log: dict[str, Any]) -> bool:
-        tags, wanted_tags = tags_of(log), params["tags"] or {}
+        tags, wanted_tags = tags_of(log), text_tags(params["tags"])
         carries_tags = bool(wanted_tags) and wanted_tags.items() <= tags.items()
         return carries_tags or (params[destination] is not None and log.get(camel(destination)) == params[destination])
 
@@ -196,23 +207,38 @@ def replace(ec2: Any, params: dict[str, Any], old: list[dict[str, Any]], tags: M
     return log
 
 
-def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    resource_type(params["resource_id"])
-    wanted, found = wanted_settings(params), find(ec2, params)
-    if not found:
-        log = {"ResourceId": params["resource_id"], **wanted, "Tags": ansible_dict_to_boto3_tag_list(params["tags"] or {})}
-        if not check_mode:
-            log = create(ec2, params, params["tags"] or {}, NOT_YET)
-        after = {"ResourceId": params["resource_id"], **wanted, "tags": params["tags"] or {}}
-        return {"changed": True, "flow_log": public(log), "diff": {"before": {}, "after": after}}
+def changes_of(wanted: dict[str, Any], log: dict[str, Any]) -> dict[str, Any]:
+    """The settings that differ. A role that is to be made anew gets the ARN that it had."""
+    role = log.get("DeliverLogsPermissionArn", "")
+    if wanted.get("DeliverLogsPermissionArn") == planned(role.rpartition("/")[2]):
+        wanted = {**wanted, "DeliverLogsPermissionArn": role}
+    return differences(wanted, log)
 
-    current = next((log for log in found if not differences(wanted, log)), found[0])
-    change = differences(wanted, current)
+
+def settings_of(log: dict[str, Any]) -> dict[str, Any]:
+    """A whole flow log as a diff shows it."""
+    return {field: log[field] for field in ("ResourceId", *map(camel, SETTINGS)) if field in log} | {"tags": tags_of(log)}
+
+
+def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    if not is_planned(params["resource_id"]):
+        resource_type(params["resource_id"])
+    wanted, found, wanted_tags = wanted_settings(params), find(ec2, params), text_tags(params["tags"])
+    name = wanted_tags.get("Name", params["resource_id"])
+    if not found:
+        log = {"ResourceId": params["resource_id"], **wanted, "Tags": ansible_dict_to_boto3_tag_list(wanted_tags)}
+        if not check_mode:
+            log = create(ec2, params, wanted_tags, NOT_YET)
+        return {"flow_log": public(log), **outcome_of(name, None, settings_of(log))}
+
+    current = next((log for log in found if not changes_of(wanted, log)), found[0])
+    change = changes_of(wanted, current)
     tags = tag_change(tags_of(current), params["tags"], params["purge_tags"])
-    superfluous = found if change else [log for log in found if log is not current]
-    diff = {"before": selected(change, current) | tags.before, "after": change | tags.after}
-    if superfluous:
-        diff["before"]["replace"] = [log["FlowLogId"] for log in superfluous]
+    superfluous = [log for log in found if log is not current]
+    before = {log["FlowLogId"]: settings_of(log) for log in superfluous}
+    after = {}
+    if change or tags:
+        before[name], after[name] = selected(change, current) | tags.before, change | tags.after
     if not check_mode:
         if change:
             current = replace(ec2, params, found, tags.result)
@@ -221,14 +247,18 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         if tags and not change:
             set_tags(ec2, current["FlowLogId"], tags)
             current = {**current, "Tags": ansible_dict_to_boto3_tag_list(tags.result)}
-    return {"changed": bool(superfluous or tags), "flow_log": public(current), "diff": diff}
+    return {"flow_log": public(current), **outcome(before, after, [name], [name] if change else [])}
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     found = find(ec2, params)
     if found and not check_mode:
         delete(ec2, found)
-    return {"changed": bool(found), "diff": {"before": {"FlowLogIds": [log["FlowLogId"] for log in found]} if found else {}, "after": {}}}
+    before: dict[str, Any] = {}
+    for log in found:
+        name = tags_of(log).get("Name", params["resource_id"])
+        before[log["FlowLogId"] if name in before else name] = settings_of(log)
+    return outcome(before, {})
 
 
 def public(log: dict[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ options:
     default: present
 notes:
   - An address gets its gateway's tags together with it. Tags that somebody changed on the address alone are not looked for.
-  - AWS cannot move a gateway. For one in another subnet, a new one is made; O(purge=true) removes the old one.
+  - AWS cannot move a gateway. For one in another subnet, a new one is made; O(purge=true) removes the old one, which routes may still lead
+    to.
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -96,6 +97,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": ["demo-b"], "changed": [], "replaced": [], "deleted": [], "unchanged": ["demo-a"]}
 nat_gateways:
   description: The gateways in the order given.
   returned: when O(state=present)
@@ -133,7 +139,7 @@ nat_gateways:
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 try:
@@ -144,7 +150,15 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code, paginated_query_with_retries
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    StateError,
+    client,
+    is_planned,
+    outcome,
+    patiently,
+    planned,
+    wait_for,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change, tags_of, text_tags
 
 USABLE = ("pending", "available")
@@ -254,21 +268,21 @@ def release(ec2: Any, allocation_id: str, seconds: float) -> None:
         raise StateError(f"the address {allocation_id} is still in use ({error}); remove what uses it, and run again") from error
 
 
-def removal(gateways: list[dict[str, Any]], addresses: list[dict[str, Any]]) -> dict[str, Any]:
-    """What goes, as a diff shows it."""
+def removal(gateways: list[dict[str, Any]], addresses: list[dict[str, Any]], kept: Iterable[str] = ()) -> dict[str, Any]:
+    """What goes, as a diff shows it; C(kept) are the names of gateways that stay."""
     before: dict[str, Any] = {}
     for gateway in gateways:
         name = gateway["Tags"].get("Name", gateway["NatGatewayId"])
         # two gateways with one name: AWS allows it, and upstream's module has made them
-        before[gateway["NatGatewayId"] if name in before else name] = {
+        before[gateway["NatGatewayId"] if name in before or name in kept else name] = {
             "nat_gateway_id": gateway["NatGatewayId"],
             "subnet_id": gateway["SubnetId"],
             "public_ip": address_of(gateway).get("PublicIp"),
+            "tags": gateway["Tags"],
         }
     held = {address_of(gateway).get("AllocationId") for gateway in gateways}
-    return before | {
-        address["PublicIp"]: {"allocation_id": address["AllocationId"]} for address in addresses if address["AllocationId"] not in held
-    }
+    free = [address for address in addresses if address["AllocationId"] not in held]
+    return before | {address["PublicIp"]: {"allocation_id": address["AllocationId"], "tags": address["Tags"]} for address in free}
 
 
 def addresses_to_release(gateways: list[dict[str, Any]], addresses: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -306,7 +320,8 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         superfluous = [gateway for gateway in found if gateway not in kept and carries(gateway, tags)]
         surplus = addresses_to_release(superfluous, [address for address in free if address not in kept])
 
-    before, after = removal(superfluous, surplus), {}
+    before, after = removal(superfluous, surplus, there.keys() - missing), {}
+    replaced = before.keys() & missing
     results = []
     for wanted in params["gateways"]:
         name, gateway = wanted["name"], there[wanted["name"]]
@@ -325,7 +340,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
                 gateway = create(ec2, wanted["subnet_id"], wanted_tags, adopted[name])
         # without tags there is no opinion about tags other than the name
         elif change := tag_change(gateway["Tags"], wanted_tags, params["purge_tags"] and params["tags"] is not None):
-            before[name], after[name] = {**before.get(name, {}), **change.before}, change.after
+            before[name], after[name] = change.before, change.after
             if not check_mode:
                 set_tags(ec2, gateway, change, wanted_tags)
             gateway = {**gateway, "Tags": change.result}
@@ -336,9 +351,8 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         if superfluous or surplus:
             remove(ec2, params["vpc_id"], superfluous, surplus, params["wait_timeout"])
     return {
-        "changed": bool(before or after),
         "nat_gateways": [public(wanted["name"], gateway) for wanted, gateway in zip(params["gateways"], results, strict=True)],
-        "diff": {"before": before, "after": after},
+        **outcome(before, after, there, replaced),
     }
 
 
@@ -380,7 +394,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     addresses = addresses_to_release(gateways, tagged_addresses(ec2, tags))
     if not check_mode:
         remove(ec2, params["vpc_id"], gateways, addresses, params["wait_timeout"])
-    return {"changed": bool(gateways or addresses), "diff": {"before": removal(gateways, addresses), "after": {}}}
+    return outcome(removal(gateways, addresses), {})
 
 
 def public(name: str, gateway: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,6 @@ options:
       subnets:
         description:
           - Ids of the subnets that use the table. One that uses another table is moved in one step, so that it is never without.
-          - Other subnets that use the table stay.
         type: list
         elements: str
         default: []
@@ -69,9 +68,13 @@ options:
             type: str
   purge_routes:
     description:
-      - Whether routes that are not listed are removed.
-      - The route inside the VPC, those of endpoints, those that a gateway has propagated, and those to IPv6 addresses and prefix lists
-        always stay.
+      - Whether routes that are not listed are removed, those to IPv6 addresses and prefix lists included.
+      - The route inside the VPC, those of endpoints, and those that a gateway has propagated always stay.
+    type: bool
+    default: true
+  purge_subnets:
+    description:
+      - Whether subnets that no table of O(tables) lists stop using these tables. Such a subnet then uses the main table of the VPC.
     type: bool
     default: true
   wait_timeout:
@@ -122,6 +125,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changes:
+  description: The names of the resources that were created, changed, replaced, deleted or left as they are; in check mode, that would be.
+  returned: success
+  type: dict
+  sample: {"created": [], "changed": ["demo-private-a"], "replaced": [], "deleted": [], "unchanged": ["demo-public"]}
 route_tables:
   description: The tables in the order of O(tables), as they are after the run; in check mode, as they would be.
   returned: when O(state=present)
@@ -138,8 +146,7 @@ route_tables:
       sample: rtb-0123456789abcdef0
     routes:
       description:
-        - Routes to IPv4 addresses that somebody made, each with its destination and its target. What O(purge_routes) never removes is
-          left out.
+        - Routes that somebody made, each with its destination and its target. What O(purge_routes) never removes is left out.
       type: list
       elements: dict
       sample: [{"destination": "0.0.0.0/0", "gateway_id": "igw-0123456789abcdef0"}]
@@ -171,15 +178,25 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, is_planned, patiently, planned, wait_for
+from ansible_collections.threetier.aws.plugins.module_utils.state import (
+    StateError,
+    client,
+    is_planned,
+    outcome,
+    patiently,
+    planned,
+    wait_for,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, named_tag_change, set_tags, tags_of, text_tags
 
 # How AWS's code ends while a table, subnet, gateway or interface made just now is not known everywhere yet.
 NOT_YET = (".NotFound",)
 # The options that name a route's target, and how the ids in them begin.
 TARGETS = {"gateway_id": ("igw-", "vgw-"), "nat_gateway_id": ("nat-",), "network_interface_id": ("eni-",)}
+# What a route leads to, by one of these, which DeleteRoute takes just so.
+DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
 # What a route is described with beside its target. A route to an instance names its interface, too.
-NO_TARGET = {"DestinationCidrBlock", "Origin", "State", "InstanceId", "InstanceOwnerId"}
+NO_TARGET = {*DESTINATIONS, "Origin", "State", "InstanceId", "InstanceOwnerId"}
 
 Target = dict[str, str]  # such as {"nat_gateway_id": "nat-1"}
 
@@ -201,10 +218,8 @@ class Plan:
     routes: dict[str, Target]  # made or replaced, by destination
     superfluous: list[str]  # destinations
     subnets: dict[str, Association | None]  # associated, with what they are now
+    unlisted: dict[str, str]  # subnets that no table of the list has, with their association
     tags: TagChange
-
-    def __bool__(self) -> bool:
-        return bool(self.current is None or self.routes or self.superfluous or self.subnets or self.tags)
 
     @property
     def nat_gateways(self) -> set[str]:
@@ -214,24 +229,25 @@ class Plan:
     @property
     def before(self) -> dict[str, Any]:
         routes = routes_of(self.current)
-        values = {
+        return {
             **{f"route {destination}": shown(routes.get(destination)) for destination in [*self.routes, *self.superfluous]},
-            **{f"subnet {subnet}": label(old.table) if old else None for subnet, old in self.subnets.items()},
+            **{f"subnet {subnet}": None for subnet in self.subnets},
+            **{f"subnet {subnet}": "associated" for subnet in self.unlisted},
             **self.tags.before,
         }
-        return values if self.current else {field: value for field, value in values.items() if value is not None}
 
     @property
     def after(self) -> dict[str, Any]:
         return {
             **{f"route {destination}": next(iter(target.values())) for destination, target in self.routes.items()},
             **{f"route {destination}": None for destination in self.superfluous},
-            **{f"subnet {subnet}": self.name for subnet in self.subnets},
-            **self.tags.after,
+            **{f"subnet {subnet}": "associated" for subnet in self.subnets},
+            **{f"subnet {subnet}": None for subnet in self.unlisted},
+            **(self.tags.after if self.current else {"tags": self.tags.result}),
         }
 
     def result(self, table_id: str, moved: set[str]) -> dict[str, Any]:
-        """The table once all is done; C(moved) are the subnets that have left the tables of the VPC that they used."""
+        """The table once all is done; C(moved) are the subnets that have left the tables that they used."""
         routes = {destination: target_of(route) for destination, route in routes_of(self.current).items()} | self.routes
         return {
             "name": self.name,
@@ -258,10 +274,14 @@ def label(table: Mapping[str, Any]) -> str:
 def routes_of(table: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     """The routes that are somebody's to make and to remove, by destination."""
     return {
-        route["DestinationCidrBlock"]: route
+        next(iter(destination_of(route).values())): route
         for route in (table or {}).get("Routes", [])
-        if route.get("DestinationCidrBlock") and route["Origin"] == "CreateRoute" and not route.get("GatewayId", "").startswith("vpce-")
+        if route["Origin"] == "CreateRoute" and not route.get("GatewayId", "").startswith("vpce-")
     }
+
+
+def destination_of(route: Mapping[str, Any]) -> dict[str, str]:
+    return {field: route[field] for field in DESTINATIONS if route.get(field)}
 
 
 def subnets_of(table: Mapping[str, Any] | None) -> dict[str, str]:
@@ -335,7 +355,8 @@ def plan(
     wanted: Mapping[str, Any], current: dict[str, Any] | None, associations: Mapping[str, Association], params: Mapping[str, Any]
 ) -> Plan:
     routes = {route["destination"]: given_target(route) for route in wanted["routes"]}
-    current_routes = routes_of(current)
+    current_routes, current_subnets = routes_of(current), subnets_of(current)
+    listed = {subnet for table in params["tables"] for subnet in table["subnets"]}
     return Plan(
         name=wanted["name"],
         current=current,
@@ -345,7 +366,8 @@ def plan(
             if not (route := current_routes.get(destination)) or target_of(route) != target or route["State"] == "blackhole"
         },
         superfluous=[destination for destination in current_routes if destination not in routes] if params["purge_routes"] else [],
-        subnets={subnet: associations.get(subnet) for subnet in wanted["subnets"] if subnet not in subnets_of(current)},
+        subnets={subnet: associations.get(subnet) for subnet in wanted["subnets"] if subnet not in current_subnets},
+        unlisted={subnet: each for subnet, each in current_subnets.items() if subnet not in listed} if params["purge_subnets"] else {},
         tags=named_tag_change(tags_of(current), wanted["name"], params),
     )
 
@@ -365,13 +387,22 @@ def write(ec2: Any, change: Plan, table_id: str) -> None:
         request = {"RouteTableId": table_id, "DestinationCidrBlock": destination, **snake_dict_to_camel_dict(target, capitalize_first=True)}
         patiently(lambda call=call, request=request: call(**request, aws_retry=True), NOT_YET)
     for destination in change.superfluous:
-        ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock=destination, aws_retry=True)
+        ec2.delete_route(RouteTableId=table_id, **destination_of(current_routes[destination]), aws_retry=True)
     for subnet, old in change.subnets.items():
         if old:
             call, request = ec2.replace_route_table_association, {"RouteTableId": table_id, "AssociationId": old.association_id}
         else:
             call, request = ec2.associate_route_table, {"RouteTableId": table_id, "SubnetId": subnet}
         patiently(lambda call=call, request=request: call(**request, aws_retry=True), NOT_YET)
+    for association_id in change.unlisted.values():
+        disassociate(ec2, association_id)
+
+
+def disassociate(ec2: Any, association_id: str) -> None:
+    try:
+        ec2.disassociate_route_table(AssociationId=association_id, aws_retry=True)
+    except is_boto3_error_code("InvalidAssociationID.NotFound"):
+        pass  # it went with its subnet
 
 
 def wait_for_nat_gateways(ec2: Any, ids: set[str], seconds: float) -> None:
@@ -418,16 +449,23 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         for change in waiting:
             write(ec2, change, ids[change.name])
 
-    changes = [change for change in plans if change]
-    moved = {subnet for change in changes for subnet in change.subnets}
-    return {
-        "changed": bool(changes),
-        "route_tables": [each.result(ids[each.name], moved) for each in plans],
-        "diff": {
-            "before": {change.name: change.before for change in changes if change.before},
-            "after": {change.name: change.after for change in changes},
-        },
-    }
+    moved = {subnet for change in plans for subnet in [*change.subnets, *change.unlisted]}
+    return {"route_tables": [each.result(ids[each.name], moved) for each in plans], **outcome(*differences(plans), list(ids))}
+
+
+def differences(plans: list[Plan]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What differs of each table, before and after, those included that only lose a subnet to another one."""
+    before: dict[str, Any] = {change.name: change.before for change in plans if change.current and change.before}
+    after: dict[str, Any] = {change.name: change.after for change in plans if not change.current or change.after}
+    names = {change.current["RouteTableId"]: change.name for change in plans if change.current}
+    for change in plans:
+        for subnet, old in change.subnets.items():
+            if old:
+                table_id, name = old.table["RouteTableId"], label(old.table)
+                name = names.get(table_id, table_id if name in names.values() else name)
+                before.setdefault(name, {})[f"subnet {subnet}"] = "associated"
+                after.setdefault(name, {})[f"subnet {subnet}"] = None
+    return before, after
 
 
 def delete(ec2: Any, table: Mapping[str, Any], deadline: float) -> None:
@@ -435,10 +473,7 @@ def delete(ec2: Any, table: Mapping[str, Any], deadline: float) -> None:
     table_id = table["RouteTableId"]
     try:
         for association in table.get("Associations", []):
-            try:
-                ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"], aws_retry=True)
-            except is_boto3_error_code("InvalidAssociationID.NotFound"):
-                pass  # it went with its subnet
+            disassociate(ec2, association["RouteTableAssociationId"])
         left = deadline - time.monotonic()
         patiently(lambda: ec2.delete_route_table(RouteTableId=table_id, aws_retry=True), ["DependencyViolation"], left)
     except is_boto3_error_code(["InvalidRouteTableID.NotFound", "InvalidRouteTableId.NotFound"]):
@@ -462,11 +497,12 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     before = {
         label(table): {
             **{f"route {destination}": shown(route) for destination, route in routes_of(table).items()},
-            **{f"subnet {subnet}": label(table) for subnet in subnets_of(table)},
+            **{f"subnet {subnet}": "associated" for subnet in subnets_of(table)},
+            "tags": tags_of(table),
         }
         for table in found
     }
-    return {"changed": bool(found), "diff": {"before": before, "after": {}}}
+    return outcome(before, {})
 
 
 def main() -> None:
@@ -482,6 +518,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "tables": {"type": "list", "elements": "dict", "options": table},
             "purge_routes": {"type": "bool", "default": True},
+            "purge_subnets": {"type": "bool", "default": True},
             "wait_timeout": {"type": "int", "default": 600},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},
             "purge_tags": {"type": "bool", "default": True},

@@ -33,13 +33,19 @@ def found(aws, options):
 
 
 def test_registers_changes_and_deregisters(aws, service, check_run_check_run):
-    check_run_check_run("application_autoscaling", **service)
+    made = check_run_check_run("application_autoscaling", **service)
+    name = service["resource_id"]
+    assert made["changes"]["created"] == [name]
+    assert made["diff"]["after"][name]["policy memory"] == {
+        "TargetValue": 70.0,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": MEMORY["predefined_metric_type"]},
+    }
     changed = check_run_check_run(
         "application_autoscaling", **service | {"max_capacity": 8, "target_tracking_policies": [{**CPU, "target_value": 50}, MEMORY]}
     )
     assert changed["diff"] == {
-        "before": {"MaxCapacity": 6, "policy cpu": {"TargetValue": 60.0}},
-        "after": {"MaxCapacity": 8, "policy cpu": {"TargetValue": 50.0}},
+        "before": {name: {"MaxCapacity": 6, "policy cpu": {"TargetValue": 60.0}}},
+        "after": {name: {"MaxCapacity": 8, "policy cpu": {"TargetValue": 50.0}}},
     }
     targets, policies = found(aws, service)
     assert (targets[0]["MinCapacity"], targets[0]["MaxCapacity"]) == (2, 8)
@@ -57,7 +63,8 @@ def test_scales_a_table(aws, check_run_check_run):
     )
     policy = {"name": "reads", "predefined_metric_type": "DynamoDBReadCapacityUtilization", "target_value": 70}
     options = {"service_namespace": "dynamodb", "resource_id": "table/target-tracked", "scalable_dimension": "dynamodb:table:ReadCapacityUnits"}
-    check_run_check_run("application_autoscaling", **options, min_capacity=1, max_capacity=5, target_tracking_policies=[policy])
+    done = check_run_check_run("application_autoscaling", **options, min_capacity=1, max_capacity=5, target_tracking_policies=[policy])
+    assert done["changes"]["created"] == ["table/target-tracked Read"]
     assert found(aws, options)[1].keys() == {"reads"}
 
 
@@ -83,10 +90,34 @@ def test_a_renamed_policy_replaces_the_old_one_before_aws_sees_two_for_one_metri
     assert found(aws, service)[1].keys() == {"processor", "memory"}
 
 
-def test_policies_of_others_stay_where_asked(aws, service, run_module):
+def test_what_somebody_added_goes_unless_it_is_to_stay(aws, service, run_module, check_run_check_run):
     run_module("application_autoscaling", **service)
-    assert not run_module("application_autoscaling", **service | {"target_tracking_policies": [CPU], "purge_policies": False})["changed"]
+    target = {"ServiceNamespace": "ecs", "ResourceId": service["resource_id"], "ScalableDimension": service["scalable_dimension"]}
+    at_night = {"Schedule": "cron(0 22 * * ? *)", "ScalableTargetAction": {"MaxCapacity": 1}}
+    scaling = aws("application-autoscaling")
+    scaling.put_scheduled_action(**target, ScheduledActionName="night", **at_night)
+    wanted = service | {"target_tracking_policies": [CPU]}
+    assert not run_module("application_autoscaling", **wanted, purge=False)["changed"]
     assert found(aws, service)[1].keys() == {"cpu", "memory"}
+
+    done = check_run_check_run("application_autoscaling", **wanted)
+    assert done["diff"]["before"][service["resource_id"]]["scheduled action night"] == at_night
+    assert done["diff"]["after"][service["resource_id"]] == {"policy memory": None, "scheduled action night": None}
+    assert found(aws, service)[1].keys() == {"cpu"}
+    assert scaling.describe_scheduled_actions(ServiceNamespace="ecs")["ScheduledActions"] == []
+
+
+def test_a_metric_that_somebody_put_into_a_policy_is_shown_as_it_goes(aws, service, run_module, check_run_check_run):
+    run_module("application_autoscaling", **service)
+    target = {"ServiceNamespace": "ecs", "ResourceId": service["resource_id"], "ScalableDimension": service["scalable_dimension"]}
+    own = {"MetricName": "Queue", "Namespace": "Own", "Statistic": "Average"}
+    configuration = {"TargetValue": 60, "ScaleInCooldown": 300, "CustomizedMetricSpecification": own}
+    policy = {"PolicyType": "TargetTrackingScaling", application_autoscaling.CONFIGURATION: configuration}
+    aws("application-autoscaling").put_scaling_policy(**target, PolicyName="cpu", **policy)
+    done = check_run_check_run("application_autoscaling", **service)
+    assert done["diff"]["before"][service["resource_id"]] == {
+        "policy cpu": {"PredefinedMetricSpecification": None, "CustomizedMetricSpecification": own}
+    }
 
 
 def test_an_update_keeps_the_cooldown_that_nobody_gave(aws, service, run_module):

@@ -233,7 +233,8 @@ def test_purges_listeners_only_when_told(aws, network, run_module, check_run_che
     kept = run_module("application_load_balancers", **one(network, "alb-purge"), purge_listeners=False)
     assert not kept["changed"] and [listener["port"] for listener in kept["load_balancers"][0]["listeners"]] == [80, 81]
     done = check_run_check_run("application_load_balancers", **one(network, "alb-purge"))
-    assert list(done["diff"]["before"]["alb-purge"]) == ["listener 81"] and done["diff"]["after"] == {}
+    assert list(done["diff"]["before"]["alb-purge"]) == ["listener 81"] and done["changes"]["changed"] == ["alb-purge"]
+    assert done["diff"]["after"] == {"alb-purge": {"listener 81": None}}
     assert list(listeners(aws, "alb-purge")) == [80]
 
 

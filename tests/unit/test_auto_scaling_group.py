@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.threetier.aws.plugins.module_utils import state
+
 
 @pytest.fixture
 def group(aws):
@@ -18,12 +20,28 @@ def group(aws):
 
 def test_creates_changes_and_deletes(aws, group, check_run_check_run):
     check_run_check_run("auto_scaling_group", name="g1", **group)
-    changed = check_run_check_run("auto_scaling_group", name="g1", **group | {"max_size": 5, "new_instances_protected_from_scale_in": True, "tags": {}})
-    assert changed["diff"]["after"] == {"MaxSize": 5, "NewInstancesProtectedFromScaleIn": True, "tag threetier:stack": None}
+    wanted = group | {"max_size": 5, "new_instances_protected_from_scale_in": True, "tags": {}}
+    changed = check_run_check_run("auto_scaling_group", name="g1", **wanted)
+    assert changed["diff"] == {
+        "before": {"g1": {"MaxSize": 3, "NewInstancesProtectedFromScaleIn": False, "tag threetier:stack": "demo"}},
+        "after": {"g1": {"MaxSize": 5, "NewInstancesProtectedFromScaleIn": True, "tag threetier:stack": None}},
+    }
 
     found = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g1"])["AutoScalingGroups"][0]
     assert (found["MaxSize"], found["NewInstancesProtectedFromScaleIn"], found["Tags"]) == (5, True, [])
     check_run_check_run("auto_scaling_group", name="g1", state="absent")
+
+
+def test_previews_a_group_in_subnets_that_are_not_made_yet(group, run_module, requests):
+    wanted = group | {"subnets": [state.planned("b"), state.planned("a")]}
+    preview = run_module("auto_scaling_group", check=True, name="g4", **wanted)
+    assert preview["changes"]["created"] == ["g4"] and preview["auto_scaling_group"]["tags"] == group["tags"]
+    assert preview["auto_scaling_group"]["auto_scaling_group_arn"] == state.planned("g4")
+    run_module("auto_scaling_group", name="g4", **group)
+    requests.clear()
+    preview = run_module("auto_scaling_group", check=True, name="g4", **wanted)
+    assert preview["auto_scaling_group"]["vpc_zone_identifier"] == ",".join([state.planned("a"), state.planned("b")])
+    assert requests == ["DescribeAutoScalingGroups"]
 
 
 def test_leaves_the_number_of_instances_to_who_scales_the_group(aws, group, run_module):

@@ -158,8 +158,7 @@ def with_change(alarm, path, value):
 
 
 def test_what_aws_adds_and_reorders_is_no_change():
-    plan = plan_from(as_described(*ALARMS), *ALARMS)
-    assert not plan and len(plan.unchanged) == len(ALARMS)
+    assert not plan_from(as_described(*ALARMS), *ALARMS)
 
 
 # One change by hand for every field of every kind of alarm: alarm, path of the field, value.
@@ -235,12 +234,17 @@ def test_a_change_by_hand_is_found_in_exactly_that_alarm_and_field(alarm, path, 
     by_hand = [with_change(each, path, value) if each is alarm else each for each in ALARMS]
     plan = plan_from(as_described(*by_hand), *ALARMS)
     assert [each.name for _current, each in plan.changed] == [alarm["name"]]
-    assert (
-        [list(fields) for fields in plan.diff["before"].values()]
-        == [[path.split(".")[0]]]
-        == [list(f) for f in plan.diff["after"].values()]
-    )
-    assert len(plan.unchanged) == len(ALARMS) - 1 and not (plan.added or plan.deleted or plan.retagged)
+    for when in ("before", "after"):
+        assert [list(fields) for fields in plan.diff[when].values()] == [[path.split(".")[0]]]
+    assert not (plan.added or plan.deleted or plan.retagged)
+
+
+def test_of_a_field_that_holds_others_only_the_differing_part_is_shown():
+    by_hand = with_change(with_change(ERROR_RATE, "metrics.1.metric_stat.period", 300), "metrics.1.metric_stat.unit", "Count")
+    assert plan_from(as_described(by_hand), ERROR_RATE).diff == {
+        "before": {"demo-error-rate": {"metrics": {"errors": {"metric_stat": {"period": 300, "unit": "Count"}}}}},
+        "after": {"demo-error-rate": {"metrics": {"errors": {"metric_stat": {"period": 60, "unit": None}}}}},
+    }
 
 
 @each_change_by_hand
@@ -253,7 +257,7 @@ def test_a_change_by_hand_is_repaired_and_nothing_else(aws, run_module, alarm, p
 
     others = [each["name"] for each in ALARMS if each is not alarm]
     for found in (run_module("cloudwatch_alarm_set", check=True, **options), run_module("cloudwatch_alarm_set", **options)):
-        assert found["alarms"] == {"added": [], "changed": [alarm["name"]], "deleted": [], "unchanged": others}
+        assert found["changes"] == {"created": [], "changed": [alarm["name"]], "replaced": [], "deleted": [], "unchanged": others}
         assert [list(fields) for fields in found["diff"]["before"].values()] == [[path.split(".")[0]]]
     assert not run_module("cloudwatch_alarm_set", **options)["changed"]
 
@@ -350,27 +354,39 @@ def test_purges_only_alarms_of_the_set():
 
 
 def test_a_metric_alarm_that_becomes_a_composite_one_is_replaced():
-    plan = plan_from(as_described(CPU), {"name": "demo-cpu", "alarm_rule": "ALARM(x)"})
+    composite, tagged = {"name": "demo-cpu", "alarm_rule": "ALARM(x)"}, OWNED | {"team": "web"}
+    plan = plan_from(as_described(CPU), composite, tags_of={"demo-cpu": tagged}, tags={}, purge_tags=False)
     assert [alarm.name for alarm in plan.replaced] == [alarm.name for alarm in plan.added] == ["demo-cpu"]
     assert plan.diff["before"]["demo-cpu"]["metric_name"] == "CPUUtilization"
-    assert plan.diff["after"]["demo-cpu"] == {"alarm_rule": "ALARM(x)"}
+    assert plan.diff["after"]["demo-cpu"] == {"alarm_rule": "ALARM(x)", "tags": tagged}
 
 
 def test_composite_alarms_that_look_at_a_replaced_one_are_replaced_with_it():
     composites = [{"name": "a", "alarm_rule": "ALARM(b)"}, {"name": "b", "alarm_rule": "ALARM(demo-cpu)"}]
     plan = plan_from(as_described(CPU, LATENCY, *composites), {"name": "demo-cpu", "alarm_rule": "ALARM(x)"}, LATENCY, *composites)
-    assert {alarm.name for alarm in plan.replaced} == {"a", "b", "demo-cpu"} and plan.unchanged == ["demo-latency"]
+    assert {alarm.name for alarm in plan.replaced} == {"a", "b", "demo-cpu"} and not (plan.changed or plan.retagged)
+
+
+def test_a_replaced_alarm_keeps_its_tags(aws, run_module, check_run_check_run):
+    part = CPU | {"name": "turned-part"}
+    run_module("cloudwatch_alarm_set", name="turned", alarms=[part, CPU | {"name": "turned"}], tags={"team": "web"})
+    done = check_run_check_run("cloudwatch_alarm_set", name="turned", alarms=[part, {"name": "turned", "alarm_rule": "ALARM(turned-part)"}])
+    assert done["changes"] == {"created": [], "changed": [], "replaced": ["turned"], "deleted": [], "unchanged": ["turned-part"]}
+    arn = aws("cloudwatch").describe_alarms(AlarmNames=["turned"], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]["AlarmArn"]
+    tags = aws("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {OWNER_TAG: "turned", "team": "web"}
 
 
 def test_makes_changes_and_deletes_metric_alarms(aws, check_run_check_run):
     alarms = [CPU | {"name": f"set-{number}", "threshold": number} for number in range(3)] + [ERROR_RATE | {"name": "set-rate"}]
     tags = {"threetier:stack": "demo"}
     done = check_run_check_run("cloudwatch_alarm_set", name="set", alarms=alarms, tags=tags)
-    assert done["alarms"]["added"] == [alarm["name"] for alarm in alarms]
+    assert done["changes"]["created"] == [alarm["name"] for alarm in alarms]
+    assert done["diff"]["after"]["set-0"]["tags"] == {OWNER_TAG: "set", **tags}
 
     alarms[0] |= {"threshold": 50}
     done = check_run_check_run("cloudwatch_alarm_set", name="set", alarms=alarms[:1] + alarms[2:], tags=tags | {"threetier:tier": "web"})
-    assert done["alarms"] == {"added": [], "changed": ["set-0", "set-2", "set-rate"], "deleted": ["set-1"], "unchanged": []}
+    assert (done["changes"]["changed"], done["changes"]["deleted"]) == (["set-0", "set-2", "set-rate"], ["set-1"])
     assert done["diff"]["after"]["set-0"] == {"threshold": 50.0, "tag threetier:tier": "web"}
     found = aws("cloudwatch").describe_alarms(AlarmNamePrefix="set-")["MetricAlarms"]
     assert sorted((alarm["AlarmName"], alarm["Threshold"]) for alarm in found) == [("set-0", 50), ("set-2", 2), ("set-rate", 0.05)]
@@ -383,14 +399,14 @@ def test_makes_changes_and_deletes_every_kind_of_alarm(aws, check_run_check_run)
     options = {"name": "kinds", "name_prefix": "kinds-"}
     alarms = json.loads(json.dumps(ALARMS).replace("demo-", "kinds-"))
     done = check_run_check_run("cloudwatch_alarm_set", **options, alarms=alarms)
-    assert done["alarms"]["added"] == [alarm["name"] for alarm in alarms]
+    assert sorted(done["changes"]["created"]) == sorted(alarm["name"] for alarm in alarms)
 
     written = [{**alarm, "description": "Another."} for alarm in alarms if alarm["name"] != "kinds-latency"]
     done = check_run_check_run("cloudwatch_alarm_set", **options, alarms=written)
-    assert done["alarms"]["changed"] == sorted(alarm["name"] for alarm in written) and done["alarms"]["deleted"] == ["kinds-latency"]
+    assert done["changes"]["changed"] == [alarm["name"] for alarm in written] and done["changes"]["deleted"] == ["kinds-latency"]
 
     done = check_run_check_run("cloudwatch_alarm_set", **options, state="absent")
-    assert sorted(done["alarms"]["deleted"]) == sorted(alarm["name"] for alarm in written)
+    assert sorted(done["changes"]["deleted"]) == sorted(alarm["name"] for alarm in written)
     found = aws("cloudwatch").describe_alarms(AlarmNamePrefix="kinds-", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
     assert found["MetricAlarms"] == found["CompositeAlarms"] == []
 
@@ -419,7 +435,7 @@ def test_the_prefix_finds_alarms_of_the_set_that_the_index_does_not_know_yet(aws
     aws("cloudwatch").put_metric_alarm(**wanted(CPU | {"name": "young-foreign"})[0].request)
     monkeypatch.setattr(cloudwatch_alarm_set, "indexed_tags", lambda tagging, name: {})
     done = run_module("cloudwatch_alarm_set", name="young", name_prefix="young-", state="absent")
-    assert sorted(done["alarms"]["deleted"]) == ["young-0", "young-1"]
+    assert sorted(done["changes"]["deleted"]) == ["young-0", "young-1"]
     assert [alarm["AlarmName"] for alarm in aws("cloudwatch").describe_alarms(AlarmNamePrefix="young-")["MetricAlarms"]] == ["young-foreign"]
 
 
@@ -470,7 +486,7 @@ def test_composite_alarms_are_written_after_and_deleted_before_those_they_look_a
         stubber.add_response("put_composite_alarm", {}, {"AlarmName": name, "AlarmRule": rules[name], "Tags": tags})
     for names in (["old-a"], ["old-b"], ["old"]):
         stubber.add_response("delete_alarms", {}, {"AlarmNames": names})
-    assert cloudwatch_alarm_set.carry_out(client, plan, OWNED) == {}
+    assert cloudwatch_alarm_set.carry_out(client, plan) == {}
 
 
 def test_reads_every_page_and_both_kinds(cloudwatch):
@@ -487,7 +503,7 @@ def test_reads_every_page_and_both_kinds(cloudwatch):
 def test_the_others_stand_when_aws_refuses_one(aws, run_module, monkeypatch):
     put = cloudwatch_alarm_set.put
 
-    def refuse_one(client, alarm, tags=None):
+    def refuse_one(client, alarm, tags):
         if alarm.name == "part-1":
             raise ClientError({"Error": {"Code": "LimitExceeded", "Message": "too many alarms"}}, "PutMetricAlarm")
         put(client, alarm, tags)

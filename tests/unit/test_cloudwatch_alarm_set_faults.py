@@ -150,7 +150,7 @@ def test_faults_cost_time_and_no_alarm(endpoint: str, proxy: str, run: Callable[
 
     assert all(rule["fired_count"] for rule in ask(proxy, "rules"))
     assert len(faults(proxy, {"PutMetricAlarm", "PutCompositeAlarm"})) == 3, "a kind of fault has spared the writes"
-    assert sorted(made["alarms"]["added"]) == sorted(alarm["name"] for alarm in WANTED["alarms"])
+    assert sorted(made["changes"]["created"]) == sorted(alarm["name"] for alarm in WANTED["alarms"])
     assert held(endpoint) == as_without_faults
     assert not run(proxy, **WANTED)["changed"]
     assert held(endpoint) == as_without_faults
@@ -164,5 +164,5 @@ def test_faults_leave_no_alarm_behind(endpoint: str, proxy: str, run: Callable[.
     deleted = run(proxy, name=SET, state="absent")
 
     assert all(rule["fired_count"] for rule in ask(proxy, "rules"))
-    assert len(deleted["alarms"]["deleted"]) == len(WANTED["alarms"])
+    assert len(deleted["changes"]["deleted"]) == len(WANTED["alarms"])
     assert held(endpoint) == {}

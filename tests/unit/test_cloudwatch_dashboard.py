@@ -36,19 +36,24 @@ def of_type(body, kind):
     return [widget["properties"] for widget in body["widgets"] if widget["type"] == kind]
 
 
-def test_makes_changes_and_deletes_the_dashboard(aws, check_run_check_run, run_module):
+def test_makes_changes_and_deletes_the_dashboard(aws, check_run_check_run):
     done = check_run_check_run("cloudwatch_dashboard", name="stack", alarms=[CPU, DOWN, RATE])
     assert body_of(aws, "stack") == done["dashboard"]["body"]
+    assert list(done["diff"]["after"]["stack"]) == [
+        "periodOverride",
+        "widget text",
+        "widget Alarms",
+        "widget demo-cpu",
+        "widget demo-rate",
+        "tags",
+    ]
 
     check_run_check_run("cloudwatch_dashboard", name="stack", alarms=[RATE])
     assert [graph["title"] for graph in of_type(body_of(aws, "stack"), "metric")] == ["demo-rate"]
 
-    assert run_module("cloudwatch_dashboard", name="stack", state="absent", check=True)["changed"]
-    assert body_of(aws, "stack")
-    assert run_module("cloudwatch_dashboard", name="stack", state="absent")["changed"]
+    assert check_run_check_run("cloudwatch_dashboard", name="stack", state="absent")["changes"]["deleted"] == ["stack"]
     with pytest.raises(ClientError, match="does not exist"):
         body_of(aws, "stack")
-    assert not run_module("cloudwatch_dashboard", name="stack", state="absent")["changed"]
 
 
 def test_shows_the_status_of_all_alarms_and_a_graph_of_each_that_has_a_metric():
@@ -107,22 +112,32 @@ def test_neither_blanks_nor_the_order_of_keys_are_a_change(aws, run_module):
     assert not run_module("cloudwatch_dashboard", name="blanks", alarms=[CPU])["changed"]
 
 
-def test_what_was_changed_by_hand_is_set_right(aws, run_module):
+def test_what_was_changed_by_hand_is_set_right(aws, run_module, check_run_check_run):
     made = run_module("cloudwatch_dashboard", name="moved", alarms=[CPU, RATE])["dashboard"]["body"]
     by_hand = copy.deepcopy(made)
     by_hand["widgets"][2]["y"] = 50
     aws("cloudwatch").put_dashboard(DashboardName="moved", DashboardBody=json.dumps(by_hand))
-    diff = run_module("cloudwatch_dashboard", name="moved", alarms=[CPU, RATE])["diff"]
-    assert [side["widgets"][2]["demo-cpu"]["y"] for side in (diff["before"], diff["after"])] == [50, made["widgets"][2]["y"]]
+    diff = check_run_check_run("cloudwatch_dashboard", name="moved", alarms=[CPU, RATE])["diff"]
+    moved = [diff[when]["moved"] for when in ("before", "after")]
+    assert [list(fields) for fields in moved] == [["widget demo-cpu"]] * 2
+    assert [fields["widget demo-cpu"]["y"] for fields in moved] == [50, made["widgets"][2]["y"]]
     assert body_of(aws, "moved") == made
 
 
 def test_the_diff_of_a_new_alarm_is_not_hidden_by_all_that_it_moves(run_module):
     run_module("cloudwatch_dashboard", name="diffed", alarms=[CPU, RATE])
     diff = run_module("cloudwatch_dashboard", name="diffed", alarms=[CPU | {"name": "new"}, CPU, RATE])["diff"]
-    before, after = ([widget for widget in side["widgets"] if "Alarms" not in widget] for side in (diff["before"], diff["after"]))
-    assert [list(widget) for widget in after if widget not in before] == [["new"]]
-    assert all(widget in after for widget in before)
+    assert sorted(diff["after"]["diffed"]) == ["widget Alarms", "widget new"]
+    assert diff["before"]["diffed"]["widget new"] is None
+
+
+def test_a_widget_that_somebody_added_is_shown_as_it_goes(aws, run_module, check_run_check_run):
+    made = run_module("cloudwatch_dashboard", name="added", alarms=[CPU])["dashboard"]["body"]
+    twin = {**made["widgets"][2], "y": 50}
+    aws("cloudwatch").put_dashboard(DashboardName="added", DashboardBody=json.dumps({**made, "widgets": [*made["widgets"], twin]}))
+    diff = check_run_check_run("cloudwatch_dashboard", name="added", alarms=[CPU])["diff"]
+    assert diff["after"] == {"added": {"widget demo-cpu (2)": None}}
+    assert diff["before"]["added"]["widget demo-cpu (2)"]["properties"] == twin["properties"]
 
 
 def test_says_all_that_is_wrong_before_anything_is_written(aws, run_module):
@@ -172,7 +187,7 @@ def test_a_new_dashboard_is_tagged_as_it_is_made(stubbed):
     stubber.add_client_error("get_dashboard", "ResourceNotFound")
     request = {"DashboardName": "demo", "DashboardBody": json.dumps(wanted([CPU])), "Tags": [{"Key": "threetier:stack", "Value": "demo"}]}
     stubber.add_response("put_dashboard", {}, request)
-    assert cloudwatch_dashboard.ensure_present(module, client)["diff"]["after"]["tag threetier:stack"] == "demo"
+    assert cloudwatch_dashboard.ensure_present(module, client)["diff"]["after"]["demo"]["tags"] == {"threetier:stack": "demo"}
 
 
 def test_only_the_tags_that_differ_are_written_to_an_existing_dashboard(stubbed):

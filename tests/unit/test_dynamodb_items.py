@@ -48,7 +48,8 @@ def test_writes_only_what_is_missing(aws, table, run_module, check_run_check_run
 def test_overwrites_what_differs_when_told_so(table, run_module, check_run_check_run):
     run_module("dynamodb_items", table=table, items=[{"id": "1", "on": 1}, {"id": "2", "price": 100}])
     done = check_run_check_run("dynamodb_items", table=table, items=[{"id": "1", "on": True}, {"id": "2", "price": 100.0}], overwrite=True)
-    assert done["diff"] == {"before": {"id=1": {"id": "1", "on": 1}}, "after": {"id=1": {"id": "1", "on": True}}}
+    assert done["diff"] == {"before": {"id=1": {"on": 1}}, "after": {"id=1": {"on": True}}}
+    assert done["changes"]["unchanged"] == ["id=2"]
 
 
 def test_says_all_that_is_wrong_with_the_items(table, run_module):
@@ -63,7 +64,14 @@ def test_says_all_that_is_wrong_with_the_items(table, run_module):
 
 def test_previews_items_of_a_table_that_is_still_to_be_created(run_module):
     predicted = run_module("dynamodb_items", check=True, table="none-yet", items=[{"id": "1"}])
-    assert predicted["changed"] and predicted["missing"] == [{"id": "1"}]
+    assert predicted["changes"]["created"] == ["items[0]"] and predicted["missing"] == [{"id": "1"}]
+    item = {"text": "first", "id": 1.0, "list": "x"}
+    predicted = run_module("dynamodb_items", check=True, table="none-yet", items=[item], keys=["list", "id"])
+    assert predicted["diff"] == {"before": {}, "after": {"list=x, id=1": {"text": "first", "id": 1, "list": "x"}}}
+    assert predicted["missing"] == [{"list": "x", "id": 1}]
+    assert not run_module("dynamodb_items", check=True, table="none-yet", items=[item], state="absent")["changed"]
+    with pytest.raises(ModuleFailed, match=r"items\[0\]: the key attribute id must be given, and is missing"):
+        run_module("dynamodb_items", check=True, table="none-yet", items=[{"list": "x"}], keys=["list", "id"])
     with pytest.raises(ModuleFailed, match="there is no table none-yet"):
         run_module("dynamodb_items", table="none-yet", items=[{"id": "1"}])
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import Stubber
 
 from ansible_collections.amazon.aws.plugins.module_utils.retries import AWSRetry, RetryingBotoClientWrapper
-from ansible_collections.threetier.aws.plugins.module_utils.state import StateError
+from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import dynamodb_table
 from support import ModuleFailed
 
@@ -31,7 +31,8 @@ def test_creates_a_table_with_all_its_settings(aws, check_run_check_run):
         "dynamodb_table", name="items", range_key={"name": "at", "type": "NUMBER"}, recovery_period_in_days=7, **TABLE
     )
     assert done["table"]["table_arn"].endswith(":table/items")
-    assert done["table"]["tags"] == TABLE["tags"]
+    assert done["table"]["tags"] == done["diff"]["after"]["items"]["tags"] == TABLE["tags"]
+    assert done["diff"]["after"]["items"]["keys"] == ["id (HASH, S)", "at (RANGE, N)"]
 
     table = aws("dynamodb").describe_table(TableName="items")["Table"]
     assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == [("id", "HASH"), ("at", "RANGE")]
@@ -47,13 +48,13 @@ def test_changes_only_what_differs(run_module, check_run_check_run):
     run_module("dynamodb_table", name="changed", **TABLE)
     wanted = TABLE | {"deletion_protection": False, "point_in_time_recovery": False, "tags": {"threetier:tier": "items"}}
     diff = check_run_check_run("dynamodb_table", name="changed", **wanted)["diff"]
-    assert diff["before"] == {
+    assert diff["before"]["changed"] == {
         "deletion_protection": True,
         "point_in_time_recovery": True,
         "tag threetier:tier": None,
         "tag threetier:stack": "demo",
     }
-    assert diff["after"] == {
+    assert diff["after"]["changed"] == {
         "deletion_protection": False,
         "point_in_time_recovery": False,
         "tag threetier:tier": "items",
@@ -67,11 +68,25 @@ def test_predicts_the_arn_of_a_new_table(run_module):
     assert predicted == {field: done[field] for field in ("table_name", "table_arn", "tags")}
 
 
-def test_a_creation_that_nobody_waits_for_is_completed_by_the_call_that_joins_it(aws, run_module, check_run_check_run):
-    started = run_module("dynamodb_table", name="joined", wait=False, **TABLE)
-    assert "ttl_attribute" not in started["diff"]["after"]
-    joined = check_run_check_run("dynamodb_table", name="joined", **TABLE)
-    assert joined["diff"]["after"] == {"point_in_time_recovery": True, "ttl_attribute": "expires_at"}
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_creation_that_nobody_waits_for_is_completed_by_the_call_that_joins_it(run_module, check_run_check_run, requests, answers, wait):
+    def creating(answer):
+        return {"Table": {**answer["Table"], "TableStatus": "CREATING"}}
+
+    name = f"joined-{wait}"
+    predicted = run_module("dynamodb_table", check=True, name=name, wait=False, **TABLE)
+    started = run_module("dynamodb_table", name=name, wait=False, **TABLE)
+    assert started["diff"] == predicted["diff"] and "ttl_attribute" not in started["diff"]["after"][name]
+    answers["DescribeTable"] = [creating, creating, lambda answer: answer] * 2
+    joined = check_run_check_run("dynamodb_table", name=name, wait=wait, **TABLE)
+    assert joined["diff"]["after"] == {name: {"point_in_time_recovery": True, "ttl_attribute": "expires_at"}}
+
+
+def test_previews_a_table_whose_key_is_not_made_yet(run_module, requests):
+    encryption = {"enabled": True, "kms_master_key_id": state.planned("alias/items")}
+    preview = run_module("dynamodb_table", check=True, name="locked", hash_key={"name": "id"}, server_side_encryption=encryption)
+    assert preview["diff"]["after"]["locked"]["server_side_encryption"]["kms_master_key_arn"] == state.planned("alias/items")
+    assert requests == ["DescribeTable", "GetCallerIdentity"]
 
 
 def test_leaves_the_capacity_that_auto_scaling_has_set(aws, run_module, check_run_check_run):
@@ -79,7 +94,7 @@ def test_leaves_the_capacity_that_auto_scaling_has_set(aws, run_module, check_ru
     units = {"ReadCapacityUnits": 20, "WriteCapacityUnits": 60}
     aws("dynamodb").update_table(TableName="scaled", ProvisionedThroughput=units)
     changed = check_run_check_run("dynamodb_table", name="scaled", **PROVISIONED)
-    assert changed["diff"] == {"before": {"write_capacity": 60}, "after": {"write_capacity": 50}}
+    assert changed["diff"] == {"before": {"scaled": {"write_capacity": 60}}, "after": {"scaled": {"write_capacity": 50}}}
     throughput = aws("dynamodb").describe_table(TableName="scaled")["Table"]["ProvisionedThroughput"]
     assert (throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]) == (20, 50)
 
@@ -141,7 +156,7 @@ def test_explains_that_expiry_changes_once_an_hour(dynamodb):
     stubber.add_response("update_time_to_live", {"TimeToLiveSpecification": {"Enabled": False, "AttributeName": "old"}})
     refusal = "Time to live has been modified multiple times within a fixed interval"
     stubber.add_client_error("update_time_to_live", "ValidationException", refusal)
-    with pytest.raises(StateError, match="expiry by new is not yet on: run again in an hour"):
+    with pytest.raises(state.StateError, match="expiry by new is not yet on: run again in an hour"):
         dynamodb_table.set_recovery_and_ttl(client, "items", {"ttl_attribute": "new"}, {"ttl_attribute": "new"}, "old")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import ecr_image
 from support import ModuleFailed
 
@@ -91,6 +92,8 @@ def test_builds_and_pushes_once(engine, repository, context, check_run_check_run
 
     done = check_run_check_run("ecr_image", repository_uri=repository, context=str(context), build_args={"VERSION": 3})
     image = done["image"]
+    built_from = {"containerfile": "Containerfile", "platform": "linux/amd64", "build_args": {"VERSION": "3"}}
+    assert done["diff"] == {"before": {}, "after": {predicted["reference"]: built_from}}
     assert image["reference"] == f"{repository}@{image['digest']}" and image["tag"] == predicted["tag"] and image["built"]
 
     [build] = [call for call in engine() if "build" in call["argv"]]
@@ -134,6 +137,12 @@ def test_shows_the_last_that_the_engine_said(engine, repository, context, run_mo
         run_module("ecr_image", repository_uri=repository, context=str(context))
     lines = str(failed.value).splitlines()
     assert lines[-2:] == ["step 99", "no space left on device"] and len(lines) == 1 + ecr_image.OUTPUT_LINES
+
+
+def test_a_preview_in_a_repository_that_is_not_made_yet_asks_nothing(context, run_module, requests):
+    uri = state.planned("demo/web")
+    preview = run_module("ecr_image", check=True, repository_uri=uri, context=str(context))
+    assert preview["changes"]["created"] == [preview["image"]["reference"]] and requests == []
 
 
 def test_the_tag_is_the_same_in_another_directory(context, tmp_path):

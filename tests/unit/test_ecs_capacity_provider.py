@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.threetier.aws.plugins.module_utils import state
 from support import ModuleFailed
 
 
@@ -42,7 +43,10 @@ def test_creates_changes_and_deletes(aws, group_arn, check_run_check_run):
     wanted = provider(group_arn("cp-group"))
     check_run_check_run("ecs_capacity_provider", name="cp", **wanted)
     changed = check_run_check_run("ecs_capacity_provider", name="cp", **wanted | {"managed_scaling": {"target_capacity": 80}})
-    assert changed["diff"] == {"before": {"managedScaling": {"targetCapacity": 90}}, "after": {"managedScaling": {"targetCapacity": 80}}}
+    assert changed["diff"] == {
+        "before": {"cp": {"managedScaling": {"targetCapacity": 90}}},
+        "after": {"cp": {"managedScaling": {"targetCapacity": 80}}},
+    }
 
     found = aws("ecs").describe_capacity_providers(capacityProviders=["cp"], include=["TAGS"])["capacityProviders"][0]
     assert found["autoScalingGroupProvider"]["managedScaling"]["targetCapacity"] == 80
@@ -50,6 +54,13 @@ def test_creates_changes_and_deletes(aws, group_arn, check_run_check_run):
     assert found["tags"] == [{"key": "threetier:stack", "value": "demo"}]
 
     check_run_check_run("ecs_capacity_provider", name="cp", state="absent")
+
+
+def test_previews_a_provider_of_a_group_that_is_not_made_yet(run_module, requests):
+    preview = run_module("ecs_capacity_provider", check=True, name="cp-planned", **provider(state.planned("group")))
+    assert preview["diff"]["after"]["cp-planned"]["autoScalingGroupArn"] == state.planned("group")
+    assert preview["capacity_provider"]["capacity_provider_arn"] == state.planned("cp-planned")
+    assert requests == ["DescribeCapacityProviders"]
 
 
 def test_refuses_to_move_to_another_group(group_arn, run_module):

@@ -135,7 +135,8 @@ def test_a_change_of_any_option_is_repaired_with_one_update(ecs, run_module, che
     ecs.calls.clear()
     result = check_run_check_run("ecs_service", **SERVICE | {option: CHANGES[option]})
     assert [name for name, request in ecs.calls] == ["update"]
-    assert result["diff"]["before"].keys() == result["diff"]["after"].keys() == ecs.calls[0][1].keys() - {"forceNewDeployment"}
+    before, after = (result["diff"][side]["web"] for side in ("before", "after"))
+    assert before.keys() == after.keys() == ecs.calls[0][1].keys() - {"forceNewDeployment"}
     assert ecs.calls[0][1].get("forceNewDeployment", False) == (option == "capacity_provider_strategy")
 
 
@@ -234,6 +235,25 @@ def test_what_aws_cannot_change_is_refused_with_the_way_round(ecs, run_module, f
         run_module("ecs_service", check=True, **SERVICE)
 
 
-def test_a_family_without_revision_is_refused(ecs, run_module):
-    with pytest.raises(ModuleFailed, match="names no revision"):
-        run_module("ecs_service", **SERVICE | {"task_definition": f"{ARN}task-definition/demo-web"})
+def test_bad_options_are_refused_all_at_once(ecs, run_module):
+    with pytest.raises(ModuleFailed, match=r"names no revision[\s\S]*maximum_count \(1\) is less"):
+        run_module("ecs_service", **SERVICE | {"task_definition": f"{ARN}task-definition/demo-web", "maximum_count": 1})
+
+
+def test_a_preview_takes_parents_that_are_not_made_yet(ecs, run_module):
+    planned = {
+        "task_definition": f"demo-web:{state.planned('the revision')}",
+        "network_configuration": {"subnets": [state.planned("subnet-1")], "security_groups": [state.planned("sg-1")]},
+        "load_balancers": [{"target_group_arn": state.planned("tg-1"), "container_name": "web", "container_port": 8080}],
+    }
+    done = run_module("ecs_service", check=True, **SERVICE | planned)
+    assert done["changes"]["created"] == ["web"]
+    assert done["diff"]["after"]["web"]["loadBalancers"] == {state.planned("tg-1"): "web:8080"}
+    run_module("ecs_service", **SERVICE)
+    done = run_module("ecs_service", check=True, **SERVICE | planned)
+    assert done["changes"]["changed"] == ["web"]
+    assert done["diff"]["before"]["web"]["loadBalancers"] == {"tg-1": "web:8080", "tg-2": "web:8080"}
+    elsewhere = {"cluster": state.planned("demo"), "task_definition": state.planned("demo-web")}
+    done = run_module("ecs_service", check=True, **SERVICE | elsewhere)
+    assert done["changes"]["created"] == ["web"], "nothing is in a cluster that is not made yet"
+

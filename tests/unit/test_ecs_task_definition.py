@@ -59,10 +59,28 @@ def test_the_preview_names_the_revision_and_the_difference(run_module):
     assert predicted["diff"] == done["diff"]
 
     changed = {**WEB, "environment": [WEB["environment"][0], {"name": "COLOUR", "value": "blue"}]}
-    diff = run_module("ecs_task_definition", check=True, **wanted | {"containers": [changed]})["diff"]
-    assert diff["before"]["containerDefinitions"] == {"web": {"environment": {"COLOUR": "red"}}}
-    assert diff["after"]["containerDefinitions"] == {"web": {"environment": {"COLOUR": "blue"}}}
-    assert diff["after"]["revision"] == 2
+    done = run_module("ecs_task_definition", check=True, **wanted | {"containers": [changed]})
+    before, after = (done["diff"][side]["preview"] for side in ("before", "after"))
+    assert before["containerDefinitions"] == {"web": {"environment": {"COLOUR": "red"}}}
+    assert after["containerDefinitions"] == {"web": {"environment": {"COLOUR": "blue"}}}
+    assert before.keys() == after.keys() == {"containerDefinitions", "revision", f"tag {ecs_task_definition.MARK}"}
+    assert (after["revision"], done["changes"]["changed"]) == (2, ["preview"])
+
+
+def test_what_aws_fills_in_is_no_difference_and_what_somebody_added_is():
+    wanted = ecs_task_definition.readable({"containerDefinitions": [WEB], "volumes": [{"name": "tmp"}], "networkMode": "awsvpc"})
+    port = {"containerPort": 8080, "hostPort": 8080, "protocol": "tcp"}
+    filled_in = {**WEB, "environment": WEB["environment"][::-1], "portMappings": [port], "essential": True, "cpu": 0, "mountPoints": []}
+    current = {"containerDefinitions": [filled_in], "volumes": [{"name": "tmp", "host": {}}], "networkMode": "awsvpc", "status": "ACTIVE"}
+    assert ecs_task_definition.contrast(ecs_task_definition.readable(current), wanted) == ({}, {})
+
+    by_hand = {**filled_in, "environment": [*WEB["environment"], {"name": "DEBUG", "value": "1"}], "command": ["sh"]}
+    current |= {"containerDefinitions": [by_hand, {"name": "agent", "image": "x"}], "cpu": "256"}
+    before, after = ecs_task_definition.contrast(ecs_task_definition.readable(current), wanted)
+    containers = {"web": {"environment": {"DEBUG": "1"}, "command": ["sh"]}, "agent": {"image": "x"}}
+    assert before == {"containerDefinitions": containers, "cpu": "256"}
+    containers = {"web": {"environment": {"DEBUG": None}, "command": None}, "agent": None}
+    assert after == {"containerDefinitions": containers, "cpu": None}
 
 
 def test_a_tag_is_repaired_without_a_new_revision(aws, run_module, check_run_check_run):
@@ -70,8 +88,8 @@ def test_a_tag_is_repaired_without_a_new_revision(aws, run_module, check_run_che
     run_module("ecs_task_definition", **wanted)
     changed = check_run_check_run("ecs_task_definition", **wanted | {"tags": {"tier": "web"}})
     assert changed["diff"] == {
-        "before": {"tag tier": None, "tag threetier:stack": "demo"},
-        "after": {"tag tier": "web", "tag threetier:stack": None},
+        "before": {"tags": {"tag tier": None, "tag threetier:stack": "demo"}},
+        "after": {"tags": {"tag tier": "web", "tag threetier:stack": None}},
     }
     assert changed["task_definition"]["revision"] == 1
     assert {tag["key"] for tag in newest(aws, "tags")["tags"]} == {"tier", ecs_task_definition.MARK}
@@ -92,6 +110,17 @@ def test_absent_deregisters_every_revision_and_counting_goes_on(aws, run_module,
     check_run_check_run("ecs_task_definition", family="gone", state="absent")
     assert not aws("ecs").list_task_definitions(familyPrefix="gone")["taskDefinitionArns"]
     assert check_run_check_run("ecs_task_definition", **wanted)["task_definition"]["revision"] == 3
+
+
+def test_a_revision_carries_its_mark_from_the_first_moment_even_where_its_number_was_not_foreseen(run_module, requests, answers):
+    wanted = {"family": "marked", "containers": [WEB], **DEFINITION}
+    run_module("ecs_task_definition", **wanted)
+    assert requests[-1] == "RegisterTaskDefinition"
+    run_module("ecs_task_definition", family="marked", state="absent")
+    answers["ListTaskDefinitions"] = [lambda given: given, {"taskDefinitionArns": []}]
+    run_module("ecs_task_definition", **wanted)
+    assert requests[-2:] == ["RegisterTaskDefinition", "TagResource"]
+    assert not run_module("ecs_task_definition", **wanted)["changed"]
 
 
 def test_a_mistyped_container_is_refused_in_check_mode_too(run_module):

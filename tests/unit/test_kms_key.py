@@ -86,7 +86,8 @@ def test_changes_what_differs_and_shows_only_that(aws, run_module, check_run_che
     run_module("kms_key", **key("change", tags=tags("change") | {"old": "1"}))
     wider = policy("cloudwatch.amazonaws.com", "events.amazonaws.com")
     done = check_run_check_run("kms_key", **key("change", description="New", policy=wider, enable_key_rotation=False))
-    assert done["diff"]["after"] == {"change": {"policy": wider, "description": "New", "enable_key_rotation": False, "tag old": None}}
+    statements = {"statement 1": OWNER, "statement 2": wider["Statement"][1]}
+    assert done["diff"]["after"] == {"change": {"policy": statements, "description": "New", "enable_key_rotation": False, "tag old": None}}
     assert done["diff"]["before"]["change"]["description"] == "Alarms of demo"
     kms, found = aws("kms"), described(aws, "change")
     assert found["Description"] == "New" and not kms.get_key_rotation_status(KeyId=found["KeyId"])["KeyRotationEnabled"]

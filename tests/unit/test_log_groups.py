@@ -7,7 +7,6 @@ import uuid
 
 import pytest
 
-from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules.log_groups import prefixes
 from support import ModuleFailed, refusal
 
@@ -151,9 +150,10 @@ def test_is_patient_while_aws_is_busy_with_the_group(logs, folder, run_module, r
     assert groups(logs, folder) == {}
 
 
-def test_a_preview_says_which_arn_is_missing(folder, run_module):
-    [group] = run_module("log_groups", check=True, log_groups=[{"name": f"{folder}/web"}])["log_groups"]
-    assert state.is_planned(group["arn"]) and f"{folder}/web" in group["arn"]
+def test_a_preview_knows_the_arns_so_that_policies_that_name_them_stay(folder, run_module):
+    wanted = [{"name": f"{folder}/web"}, {"name": f"{folder}/api", "retention_in_days": 7}]
+    previewed = run_module("log_groups", check=True, log_groups=wanted)["log_groups"]
+    assert previewed == run_module("log_groups", log_groups=wanted)["log_groups"]
 
 
 def test_says_all_problems_before_the_first_request(run_module, requests):

@@ -82,8 +82,8 @@ def test_shows_a_new_group_as_a_whole(vpc_id, run_module):
     assert diff["before"] == {}
     assert diff["after"]["web"] == {
         "description": "web",
-        "ingress": ["tcp 8080 alb (from the balancer)"],
-        "egress": ["tcp 8000-8010 api"],
+        "ingress tcp 8080 from alb": "allowed (from the balancer)",
+        "egress tcp 8000-8010 to api": "allowed",
         "tags": TAGS | {"Name": "web", "threetier:tier": "web"},
     }
 
@@ -106,8 +106,22 @@ def test_adds_before_it_revokes_and_shows_only_what_differs(aws, vpc_id, run_mod
     requests.clear()
     done = check_run_check_run("security_groups", **one(vpc_id, [inside(22), inside(443)], [{"port": 443, "cidrs": ["0.0.0.0/0"]}]))
     assert done["diff"] == {
-        "before": {"one": {"ingress": ["tcp 80 10.0.0.0/8"], "egress": ["all 0.0.0.0/0"]}},
-        "after": {"one": {"ingress": ["tcp 443 10.0.0.0/8"], "egress": ["tcp 443 0.0.0.0/0"]}},
+        "before": {
+            "one": {
+                "ingress tcp 443 from 10.0.0.0/8": None,
+                "ingress tcp 80 from 10.0.0.0/8": "allowed",
+                "egress tcp 443 to 0.0.0.0/0": None,
+                "egress all to 0.0.0.0/0": "allowed",
+            }
+        },
+        "after": {
+            "one": {
+                "ingress tcp 443 from 10.0.0.0/8": "allowed",
+                "ingress tcp 80 from 10.0.0.0/8": None,
+                "egress tcp 443 to 0.0.0.0/0": "allowed",
+                "egress all to 0.0.0.0/0": None,
+            }
+        },
     }
     writes = [name for name in requests if not name.startswith("Describe")]
     assert [name[:9] for name in writes] == ["Authorize", "Authorize", "RevokeSec", "RevokeSec"]
@@ -116,7 +130,9 @@ def test_adds_before_it_revokes_and_shows_only_what_differs(aws, vpc_id, run_mod
 def test_changes_a_description_in_place(aws, vpc_id, run_module, check_run_check_run, requests):
     run_module("security_groups", **one(vpc_id, [{"port": 80, "cidrs": ["10.0.0.0/8"], "description": "old"}]))
     requests.clear()
-    check_run_check_run("security_groups", **one(vpc_id, [{"port": 80, "cidrs": ["10.0.0.0/8"], "description": "new"}]))
+    done = check_run_check_run("security_groups", **one(vpc_id, [{"port": 80, "cidrs": ["10.0.0.0/8"], "description": "new"}]))
+    rule = "ingress tcp 80 from 10.0.0.0/8"
+    assert done["diff"] == {"before": {"one": {rule: "allowed (old)"}}, "after": {"one": {rule: "allowed (new)"}}}
     assert [name for name in requests if not name.startswith("Describe")] == ["UpdateSecurityGroupRuleDescriptionsIngress"]
     assert rules(aws, vpc_id, "one") == {("ingress", "tcp", 80, "10.0.0.0/8", "new")}
     assert not run_module("security_groups", **one(vpc_id, [{"port": 80, "cidrs": ["10.0.0.0/8"]}]))["changed"]
@@ -160,6 +176,16 @@ def test_closes_the_default_group_and_never_deletes_it(aws, vpc_id, run_module, 
     assert group(aws, vpc_id, "default")
 
 
+def test_removal_shows_the_rules_of_the_default_group_that_go_with_the_others(aws, vpc_id, run_module, check_run_check_run):
+    params = one(vpc_id)
+    params["groups"].append({"name": "default", "ingress": [{"port": 80, "groups": ["one"]}]})
+    run_module("security_groups", **params)
+    done = check_run_check_run("security_groups", **params, state="absent")
+    assert (done["changes"]["deleted"], done["changes"]["changed"]) == (["one"], ["default"])
+    assert done["diff"]["before"]["default"] == {"ingress tcp 80 from one": "allowed"}
+    assert rules(aws, vpc_id, "default") == set()
+
+
 def test_previews_a_vpc_that_does_not_exist_yet_without_a_request(run_module, requests):
     vpc_id = state.planned("demo")
     params = chain(vpc_id)
@@ -169,7 +195,7 @@ def test_previews_a_vpc_that_does_not_exist_yet_without_a_request(run_module, re
     assert done["group_ids"]["web"] == state.planned("web")
     assert done["security_groups"][0]["vpc_id"] == vpc_id
     assert list(done["diff"]["after"]) == ["alb", "web", "api", "default"]
-    assert done["diff"]["before"]["default"]["egress"] == ["all 0.0.0.0/0"]
+    assert done["diff"]["before"]["default"]["egress all to 0.0.0.0/0"] == "allowed"
 
 
 def test_changes_tags_in_place(vpc_id, run_module, check_run_check_run):
@@ -228,7 +254,7 @@ def test_lists_every_problem_at_once(vpc_id, run_module):
         "ingress[1] names the group 'nobody', which is neither one of this set",
         "ingress[2] has a port and protocol -1",
         "ingress[3] has ports 9 to 8",
-        "ingress has tcp 80 10.0.0.0/8 twice, with different descriptions",
+        "ingress tcp 80 from 10.0.0.0/8 is there twice, with different descriptions",
         "description of a rule 'für alle' must consist of 1 to 255 letters",
     ):
         assert part in message

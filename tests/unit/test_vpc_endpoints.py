@@ -121,7 +121,8 @@ def test_turns_private_dns_off(vpc_id, subnets, groups, run_module, requests, se
 
 def test_sets_a_policy_and_leaves_it_to_aws_where_none_is_given(ec2, vpc_id, tables, run_module, check_run_check_run):
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)])
-    check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables, policy=READ_ONLY)])
+    done = check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables, policy=READ_ONLY)])
+    assert done["diff"]["after"] == {"demo-s3": {"policy": {"statement 1": READ_ONLY["Statement"][0]}}}
     [endpoint] = endpoints(ec2, vpc_id).values()
     assert json.loads(endpoint["PolicyDocument"]) == READ_ONLY
     assert not run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)])["changed"]
@@ -144,6 +145,19 @@ def test_leaves_an_endpoint_that_another_one_can_stand_beside(ec2, vpc_id, table
     ec2.create_vpc_endpoint(VpcId=vpc_id, ServiceName=S3, VpcEndpointType="Gateway", RouteTableIds=tables[:1])
     check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables[1:])], tags=TAGS)
     assert sorted(len(endpoint["RouteTableIds"]) for endpoint in endpoints(ec2, vpc_id).values()) == [1, 2]
+
+
+def test_replaces_an_endpoint_of_another_type_and_no_one_elses(ec2, vpc_id, tables, subnets, groups, run_module, check_run_check_run):
+    run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables[:1])], tags=TAGS)
+    namesake = [{"ResourceType": "vpc-endpoint", "Tags": [{"Key": "Name", "Value": "demo-s3"}]}]
+    theirs = ec2.create_vpc_endpoint(
+        VpcId=vpc_id, ServiceName=S3, VpcEndpointType="Gateway", RouteTableIds=tables[1:2], TagSpecifications=namesake
+    )["VpcEndpoint"]["VpcEndpointId"]
+    wanted = interface("demo-s3", subnets, groups, service=S3, private_dns_enabled=False)
+    done = check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=[wanted], tags=TAGS)
+    assert done["changes"]["replaced"] == ["demo-s3"]
+    assert [done["diff"][side]["demo-s3"]["type"] for side in ("before", "after")] == ["Gateway", "Interface"]
+    assert set(endpoints(ec2, vpc_id)) == {theirs, done["vpc_endpoints"][0]["vpc_endpoint_id"]}
 
 
 def test_two_endpoints_of_one_service_keep_apart_by_their_names(vpc_id, tables, run_module):
@@ -227,7 +241,9 @@ def test_removes_what_carries_the_tags_in_all_vpcs_of_the_region(ec2, vpc_id, ta
     run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[gateway("demo-s3", tables)], tags=tags)
     foreign = ec2.create_vpc_endpoint(VpcId=vpc_id, ServiceName=DYNAMODB, VpcEndpointType="Gateway", RouteTableIds=tables)["VpcEndpoint"]
     done = check_run_check_run("vpc_endpoints", tags=tags, state="absent")
-    assert done["diff"] == {"before": {"demo-s3": {"service": S3, "type": "Gateway"}}, "after": {}}
+    gone = done["diff"]["before"]["demo-s3"]
+    assert (gone["service"], gone["type"], gone["route_table_ids"]) == (S3, "Gateway", sorted(tables))
+    assert done["changes"]["deleted"] == ["demo-s3"]
     assert list(endpoints(ec2, vpc_id)) == [foreign["VpcEndpointId"]]
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import vpc_flow_log
 from support import ModuleFailed
 
@@ -42,9 +43,10 @@ def test_creates_and_deletes(aws, vpc_id, check_run_check_run):
 
 
 def test_replaces_a_flow_log_that_differs(aws, vpc_id, run_module, check_run_check_run):
-    old = run_module("vpc_flow_log", **in_cloudwatch(vpc_id))["flow_log"]
+    run_module("vpc_flow_log", **in_cloudwatch(vpc_id))
     done = check_run_check_run("vpc_flow_log", **in_cloudwatch(vpc_id, max_aggregation_interval=60))
-    assert done["diff"]["before"] == {"MaxAggregationInterval": 600, "replace": [old["flow_log_id"]]}
+    assert done["diff"] == {"before": {vpc_id: {"MaxAggregationInterval": 600}}, "after": {vpc_id: {"MaxAggregationInterval": 60}}}
+    assert done["changes"]["replaced"] == [vpc_id]
     [log] = flow_logs(aws, vpc_id)
     assert (log["MaxAggregationInterval"], log["FlowLogId"]) == (60, done["flow_log"]["flow_log_id"])
 
@@ -59,15 +61,16 @@ def test_moves_to_another_destination_and_leaves_the_flow_logs_of_others(aws, vp
 
 def test_changes_tags_in_place(aws, vpc_id, run_module, check_run_check_run):
     run_module("vpc_flow_log", **in_cloudwatch(vpc_id))
-    done = check_run_check_run("vpc_flow_log", **in_cloudwatch(vpc_id, tags={"threetier:tier": "web"}))
+    done = check_run_check_run("vpc_flow_log", **in_cloudwatch(vpc_id, tags={"Name": "demo", "number": 7}))
     assert done["diff"] == {
-        "before": {"tag threetier:tier": None, "tag threetier:stack": "demo"},
-        "after": {"tag threetier:tier": "web", "tag threetier:stack": None},
+        "before": {"demo": {"tag Name": None, "tag number": None, "tag threetier:stack": "demo"}},
+        "after": {"demo": {"tag Name": "demo", "tag number": "7", "tag threetier:stack": None}},
     }
+    assert done["changes"]["changed"] == ["demo"]
 
 
 def test_removes_what_an_interrupted_replacement_left_behind(aws, vpc_id, run_module, check_run_check_run):
-    run_module("vpc_flow_log", **in_cloudwatch(vpc_id, log_group_name="/demo/old"))
+    old = run_module("vpc_flow_log", **in_cloudwatch(vpc_id, log_group_name="/demo/old"))["flow_log"]["flow_log_id"]
     aws("ec2").create_flow_logs(
         ResourceIds=[vpc_id],
         ResourceType="VPC",
@@ -76,8 +79,22 @@ def test_removes_what_an_interrupted_replacement_left_behind(aws, vpc_id, run_mo
         DeliverLogsPermissionArn=ROLE,
         TagSpecifications=[{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "threetier:stack", "Value": "demo"}]}],
     )
-    check_run_check_run("vpc_flow_log", **in_cloudwatch(vpc_id))
+    done = check_run_check_run("vpc_flow_log", **in_cloudwatch(vpc_id))
+    assert (done["changes"]["deleted"], done["changes"]["unchanged"]) == ([old], [vpc_id])
     assert [log["LogGroupName"] for log in flow_logs(aws, vpc_id)] == ["/demo/vpc"]
+
+
+def test_a_preview_takes_parents_that_are_not_made_yet(vpc_id, run_module, requests):
+    planned_vpc = state.planned("demo")
+    done = run_module("vpc_flow_log", check=True, **in_cloudwatch(planned_vpc, deliver_logs_permission_arn=state.planned("role")))
+    assert (done["changes"]["created"], requests) == ([planned_vpc], [])
+    assert not run_module("vpc_flow_log", check=True, resource_id=planned_vpc, tags=TAGS, state="absent")["changed"]
+
+    run_module("vpc_flow_log", **in_cloudwatch(vpc_id))
+    same_role = in_cloudwatch(vpc_id, deliver_logs_permission_arn=state.planned("demo-flow-log"))
+    assert not run_module("vpc_flow_log", check=True, **same_role)["changed"], "made anew, the role gets the ARN that it had"
+    other_role = in_cloudwatch(vpc_id, deliver_logs_permission_arn=state.planned("other"))
+    assert run_module("vpc_flow_log", check=True, **other_role)["changes"]["replaced"] == [vpc_id]
 
 
 def test_waits_until_a_new_role_can_be_assumed(monkeypatch):

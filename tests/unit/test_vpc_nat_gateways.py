@@ -131,6 +131,17 @@ def test_renames_the_gateway_of_a_subnet(network, run_module, check_run_check_ru
     assert [gateway["nat_gateway_id"] for gateway in done["nat_gateways"]] == [gateway["nat_gateway_id"] for gateway in before]
 
 
+def test_replaces_a_gateway_that_is_to_be_in_another_subnet(network, run_module, check_run_check_run):
+    first, second = network["gateways"]
+    run_module("vpc_nat_gateways", **network | {"gateways": [first]})
+    moved = {"name": first["name"], "subnet_id": second["subnet_id"]}
+    assert run_module("vpc_nat_gateways", check=True, **network | {"gateways": [moved]})["changes"]["created"] == [first["name"]]
+    done = check_run_check_run("vpc_nat_gateways", **network | {"gateways": [moved]}, purge=True)
+    assert (done["changes"]["replaced"], done["changes"]["deleted"]) == ([first["name"]], [])
+    subnets = [done["diff"][side][first["name"]]["subnet_id"] for side in ("before", "after")]
+    assert subnets == [first["subnet_id"], second["subnet_id"]]
+
+
 def test_purges_gateways_and_addresses_that_are_not_listed(aws, network, run_module, check_run_check_run):
     first, second = run_module("vpc_nat_gateways", **network)["nat_gateways"]
     stray = allocate(aws, network["tags"])

@@ -179,17 +179,30 @@ def test_moves_a_subnet_from_one_table_to_another_in_one_step(aws, vpc, run_modu
     done = check_run_check_run("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc), private(vpc)], tags=TAGS)
     assert [each for each in requests if not each.startswith("Describe")] == ["ReplaceRouteTableAssociation"]
     assert done["diff"] == {
-        "before": {"demo-private": {f"subnet {vpc.b}": "demo-public"}},
-        "after": {"demo-private": {f"subnet {vpc.b}": "demo-private"}},
+        "before": {"demo-private": {f"subnet {vpc.b}": None}, "demo-public": {f"subnet {vpc.b}": "associated"}},
+        "after": {"demo-private": {f"subnet {vpc.b}": "associated"}, "demo-public": {f"subnet {vpc.b}": None}},
     }
     assert [table["subnets"] for table in done["route_tables"]] == [[vpc.a], [vpc.b]]
     assert (tables(aws, vpc)["demo-public"].subnets, tables(aws, vpc)["demo-private"].subnets) == ([vpc.a], [vpc.b])
 
 
-def test_leaves_a_subnet_that_no_table_lists(aws, vpc, run_module):
-    run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)
-    done = run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc, subnets=[])], tags=TAGS)
-    assert not done["changed"] and done["route_tables"][0]["subnets"] == [vpc.a]
+def test_a_new_table_that_takes_a_subnet_from_somebody_elses_is_created_and_the_other_one_changed(aws, vpc, check_run_check_run):
+    theirs = aws("ec2").create_route_table(VpcId=vpc.id)["RouteTable"]["RouteTableId"]
+    aws("ec2").associate_route_table(RouteTableId=theirs, SubnetId=vpc.a)
+    done = check_run_check_run("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)
+    assert (done["changes"]["created"], done["changes"]["changed"]) == (["demo-public"], [theirs])
+    assert done["diff"]["before"] == {theirs: {f"subnet {vpc.a}": "associated"}}
+
+
+def test_takes_out_a_subnet_that_no_table_lists(aws, vpc, run_module, check_run_check_run):
+    [made] = run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)["route_tables"]
+    aws("ec2").associate_route_table(RouteTableId=made["route_table_id"], SubnetId=vpc.b)
+    kept = run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS, purge_subnets=False)
+    assert not kept["changed"] and kept["route_tables"][0]["subnets"] == [vpc.a, vpc.b]
+    done = check_run_check_run("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)
+    by_hand = f"subnet {vpc.b}"
+    assert done["diff"] == {"before": {"demo-public": {by_hand: "associated"}}, "after": {"demo-public": {by_hand: None}}}
+    assert tables(aws, vpc)["demo-public"].subnets == done["route_tables"][0]["subnets"] == [vpc.a]
 
 
 def test_purges_routes_but_never_those_of_endpoints(aws, vpc, run_module, check_run_check_run):
@@ -213,12 +226,12 @@ def test_purges_routes_but_never_those_of_endpoints(aws, vpc, run_module, check_
     [
         {"DestinationCidrBlock": "172.16.0.0/12", "GatewayId": "vgw-1", "Origin": "EnableVgwRoutePropagation"},
         {"DestinationCidrBlock": "172.16.0.0/12", "GatewayId": "vpce-1", "Origin": "CreateRoute"},
-        {"DestinationPrefixListId": "pl-1", "TransitGatewayId": "tgw-1", "Origin": "CreateRoute"},
-        {"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1", "Origin": "CreateRoute"},
+        {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1", "Origin": "CreateRoute"},
+        {"DestinationIpv6CidrBlock": "2001:db8::/56", "GatewayId": "local", "Origin": "CreateRouteTable"},
     ],
-    ids=["propagated", "of a Gateway Load Balancer endpoint", "to a prefix list", "to IPv6 addresses"],
+    ids=["propagated", "of a Gateway Load Balancer endpoint", "of a gateway endpoint", "inside the VPC"],
 )
-def test_leaves_routes_that_it_cannot_make(vpc, run_module, requests, answers, kept):
+def test_leaves_routes_that_aws_looks_after(vpc, run_module, requests, answers, kept):
     def with_kept(answer):
         route = {**kept, "State": "active"}
         return {**answer, "RouteTables": [{**table, "Routes": [*table["Routes"], route]} for table in answer["RouteTables"]]}
@@ -226,6 +239,20 @@ def test_leaves_routes_that_it_cannot_make(vpc, run_module, requests, answers, k
     run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)
     answers["DescribeRouteTables"] = [with_kept]
     assert not run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)["changed"]
+
+
+@pytest.mark.parametrize("destination", [{"DestinationIpv6CidrBlock": "::/0"}, {"DestinationPrefixListId": "pl-1"}], ids=str)
+def test_removes_routes_by_hand_that_it_could_not_make(vpc, run_module, requests, sent, answers, destination):
+    def by_hand(answer):
+        route = {**destination, "GatewayId": "igw-9", "Origin": "CreateRoute", "State": "active"}
+        return {**answer, "RouteTables": [{**table, "Routes": [*table["Routes"], route]} for table in answer["RouteTables"]]}
+
+    [made] = run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)["route_tables"]
+    answers |= {"DescribeRouteTables": [by_hand], "DeleteRoute": [{}]}
+    done = run_module("vpc_route_tables", vpc_id=vpc.id, tables=[public(vpc)], tags=TAGS)
+    [field] = [f"route {each}" for each in destination.values()]
+    assert done["diff"] == {"before": {"demo-public": {field: "igw-9"}}, "after": {"demo-public": {field: None}}}
+    assert sent[-1] == ("DeleteRoute", {"RouteTableId": made["route_table_id"], **destination})
 
 
 def test_mends_tags_of_the_table_of_the_name_instead_of_doubling_it(aws, vpc, run_module, check_run_check_run):
@@ -280,7 +307,7 @@ def test_a_preview_takes_parents_that_are_not_made_yet(aws, vpc, run_module, req
     preview = run_module("vpc_route_tables", check=True, vpc_id=vpc.id, tables=[wanted], tags=TAGS)
     assert preview["diff"]["after"]["demo-private"] == {
         f"route {EVERYWHERE}": state.planned("demo-a"),
-        f"subnet {state.planned('demo-private-c')}": "demo-private",
+        f"subnet {state.planned('demo-private-c')}": "associated",
     }
 
 
@@ -292,7 +319,8 @@ def test_removes_what_carries_the_tags_but_never_the_main_table(aws, vpc, run_mo
     aws("ec2").create_tags(Resources=[main["RouteTableId"]], Tags=[{"Key": "threetier:stack", "Value": "demo"}])
     requests.clear()
     done = check_run_check_run("vpc_route_tables", vpc_id=vpc.id, tags=TAGS, state="absent")
-    assert done["diff"]["before"] == {"demo-public": {f"route {EVERYWHERE}": vpc.gateway, f"subnet {vpc.a}": "demo-public"}}
+    gone = {f"route {EVERYWHERE}": vpc.gateway, f"subnet {vpc.a}": "associated"}
+    assert done["diff"]["before"]["demo-public"].items() >= gone.items() and done["changes"]["deleted"] == ["demo-public"]
     assert [each for each in requests if not each.startswith("Describe")] == ["DisassociateRouteTable", "DeleteRouteTable"]
     assert list(tables(aws, vpc)) == ["demo-private"]
 
