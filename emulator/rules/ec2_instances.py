@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
+from moto.core.types import Base64EncodedString
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS
 from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
@@ -174,21 +176,44 @@ class ImageByParameter(LaunchTemplateVersion):
 
     @property
     def image_id(self) -> str:
-        parameter = self.data["ImageId"].removeprefix(PARAMETER)
-        return ssm_backends[ACCOUNT][self.template.ec2_backend.region_name].get_parameter(parameter).value
+        return image_of(self.data["ImageId"], self.template.ec2_backend.region_name)
 
 
-@rule("ec2", "CreateLaunchTemplate", "CreateLaunchTemplateVersion")
+def image_of(named: str, region: str) -> str:
+    """The id that the parameter holds which is named in an image's place."""
+    return str(ssm_backends[ACCOUNT][region].get_parameter(named.removeprefix(PARAMETER)).value)
+
+
+@rule("ec2", "CreateLaunchTemplate", "CreateLaunchTemplateVersion", "RunInstances")
 def image_by_parameter(call: Call, proceed: Proceed) -> Answer:
     """C(resolve:ssm:PARAMETER) is looked up whenever an instance starts. Moto takes it for the id of an image.
 
     Moto could take it.
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/using-systems-manager-parameters.html
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameter-to-find-AMI.html
     """
+    if str(call.params.get("ImageId", "")).startswith(PARAMETER):
+        call.params["ImageId"] = image_of(call.params["ImageId"], call.region)
+        form = dict(parse_qsl(call.body.decode(), keep_blank_values=True))
+        call.body = urlencode(form | {"ImageId": call.params["ImageId"]}).encode()
     answer = proceed()
     if str(call.params.get("LaunchTemplateData", {}).get("ImageId", "")).startswith(PARAMETER):
         named = answer.get("LaunchTemplate") or answer["LaunchTemplateVersion"]
         ec2_of(call).get_launch_template(named["LaunchTemplateId"]).versions[-1].__class__ = ImageByParameter
+    return answer
+
+
+@rule("ec2", "CreateLaunchTemplateVersion")
+def later_version_with_user_data(call: Call, proceed: Proceed) -> Answer:
+    """A group starts instances from any version with user data. Moto breaks on each but the first.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateLaunchTemplateVersion.html
+    """
+    answer = proceed()
+    data = ec2_of(call).get_launch_template(answer["LaunchTemplateVersion"]["LaunchTemplateId"]).versions[-1].data
+    if isinstance(data.get("UserData"), str):
+        data["UserData"] = Base64EncodedString(data["UserData"])
     return answer
 
 

@@ -294,6 +294,21 @@ def scaling_steps(call: Call, proceed: Proceed) -> Answer:
     return proceed()
 
 
+@rule("ecs", "UpdateCapacityProvider")
+def managed_draining(call: Call, proceed: Proceed) -> Answer:
+    """Managed draining can be changed. Moto keeps what the provider was made with.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AutoScalingGroupProviderUpdate.html
+    """
+    answer = proceed()
+    draining = call.params.get("autoScalingGroupProvider", {}).get("managedDraining")
+    if draining:
+        backend_of(call).capacity_providers[answer["capacityProvider"]["name"]].auto_scaling_group_provider["managedDraining"] = draining
+        answer["capacityProvider"]["autoScalingGroupProvider"]["managedDraining"] = draining
+    return answer
+
+
 @rule("ecs", "DeleteCapacityProvider", "UpdateCapacityProvider")
 def provider_exists(call: Call, proceed: Proceed) -> Answer:
     """A provider that does not exist: ClientException. Moto fails with an error of its own.

@@ -74,6 +74,10 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_ok(self, result: Any) -> None:
         self._note(result)
 
+    # The callback that writes to the terminal takes the items away from a loop's result before the others see it.
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._note(result)
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._note(result)
         if not ignore_errors and result.task.action != f"{COLLECTION}drift":
@@ -87,10 +91,9 @@ class CallbackModule(CallbackBase):
         # A task that only looks, in a run that does more, says what is there and not what happens.
         if not task.action.startswith(COLLECTION) or bool(task.check_mode) != self._preview:
             return
-        for item in result.result.get("results", [result.result]):
-            if "changes" in item and not item.get("failed"):
-                ledger.preview = self._preview
-                ledger.add(layer_of(task), task.action.removeprefix(COLLECTION), item)
+        if "changes" in result.result and not result.result.get("failed"):
+            ledger.preview = self._preview
+            ledger.add(layer_of(task), task.action.removeprefix(COLLECTION), result.result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._next_layer("")

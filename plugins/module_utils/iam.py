@@ -1,7 +1,7 @@
 # Copyright: threetier.aws contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # This helper is private to the collection threetier.aws.
-"""What the modules of roles and users share: what IAM takes for a name and for a policy, and how it answers."""
+"""What the modules of roles and users share: what IAM takes for a name and for a policy, and how it answers; and how a policy is shown."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def found(read: Callable[[], Any]) -> Any:
         return read()
     except is_boto3_error_code("NoSuchEntity"):
         return None
+
+
+def statements(policy: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A policy as a diff shows it: by its statements, so that the one that differs stands out."""
+    if policy is None:
+        return None
+    given = policy.get("Statement", [])
+    return {each.get("Sid", f"statement {number}"): each for number, each in enumerate(given if isinstance(given, list) else [given], 1)}
 
 
 def differing_policies(some: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ version_added: 0.1.0
 short_description: Manage the auto-scaling of an ECS service or a DynamoDB table as one desired state
 description:
   - Registers a scalable target of Application Auto Scaling with its range, its tags and all its target tracking policies, and
-    deregisters it. Policies and scheduled actions that somebody added are deleted, as they would scale it, too.
+    deregisters it. Policies and scheduled actions that somebody added are deleted, as they would scale it, too, and scaling that somebody
+    suspended goes on.
   - M(community.aws.application_autoscaling_policy) writes in check mode, never deregisters the target, ignores changes of the range
     unless it is told to override them, and knows only one policy at a time.
 author:
@@ -277,6 +278,8 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
     current = describe_target(scaling, target)
     policies = describe_policies(scaling, target) if current else {}
     resize = differences(capacity, current or {})
+    suspended = {field: True for field, value in (current or {}).get("SuspendedState", {}).items() if value}
+    awake = {"SuspendedState": dict.fromkeys(suspended, False)} if suspended else {}
     to_put = {
         name: configuration
         for name, configuration in wanted.items()
@@ -289,10 +292,12 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
     retag = tag_change(current_tags, tags, params["purge_tags"])
 
     if not check_mode:
-        if resize:
+        if resize or awake:
             new_tags = {"Tags": retag.to_set} if retag and not current else {}  # AWS takes them at the creation only
             patiently(
-                lambda: scaling.register_scalable_target(**target, **capacity, **new_tags, aws_retry=True), TOO_EARLY, TOO_EARLY_SECONDS
+                lambda: scaling.register_scalable_target(**target, **capacity, **awake, **new_tags, aws_retry=True),
+                TOO_EARLY,
+                TOO_EARLY_SECONDS,
             )
         # First, because AWS allows only one policy for a metric, and a new name would be the second.
         for name in to_delete:
@@ -308,8 +313,9 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
     before, after = policy_changes(policies, to_put, to_delete)
     if current:
         scheduled = {f"scheduled action {name}": shown_action(action) for name, action in actions.items()}
-        before = selected(resize, current) | before | scheduled | retag.before
-        after = resize | after | dict.fromkeys(scheduled) | retag.after
+        asleep = {"SuspendedState": suspended} if suspended else {}
+        before = selected(resize, current) | asleep | before | scheduled | retag.before
+        after = resize | awake | after | dict.fromkeys(scheduled) | retag.after
     else:
         before, after = None, {**capacity, **after, "tags": retag.result}
     result = outcome_of(name_of(target), before, after)

@@ -180,17 +180,24 @@ def ensure_present(autoscaling: Any, params: dict[str, Any], check_mode: bool) -
 
     before = comparable(current)
     change = differences(settings, before)
+    # somebody's, or AWS's own after a day of failures: without them the group does not do what it is for
+    suspended = sorted(process["ProcessName"] for process in current.get("SuspendedProcesses", []))
     tag = tag_change(boto3_tag_list_to_ansible_dict(current.get("Tags", [])), tags, params["purge_tags"])
     if not check_mode:
         if change:
             update = {field: settings[field] for field in change}
             autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **update, aws_retry=True)
+        if suspended:
+            autoscaling.resume_processes(AutoScalingGroupName=name, ScalingProcesses=suspended, aws_retry=True)
         change_tags(autoscaling, name, tag)
         if change or tag:
             current = describe(autoscaling, name) or current
     else:
         current |= {**change, "Tags": ansible_dict_to_boto3_tag_list(tag.result)}
-    return {"auto_scaling_group": public(current), **outcome_of(name, selected(change, before) | tag.before, change | tag.after)}
+    old, new = selected(change, before) | tag.before, change | tag.after
+    if suspended:
+        old, new = old | {"SuspendedProcesses": suspended}, new | {"SuspendedProcesses": []}
+    return {"auto_scaling_group": public(current), **outcome_of(name, old, new)}
 
 
 def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

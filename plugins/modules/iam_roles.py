@@ -196,6 +196,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.iam import (
     found,
     name_problems,
     policy_problems,
+    statements,
 )
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome, patiently, planned
 from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, tags_of, text_tags
@@ -312,12 +313,6 @@ def profile_difference(
     if profile["roles"] == [wanted["name"]]:
         return tags.before, tags.after
     return {"roles": profile["roles"], **tags.before}, {"roles": [wanted["name"]], **tags.after}
-
-
-def statements(policy: dict[str, Any]) -> dict[str, Any]:
-    """A policy as a diff shows it: by its statements, so that the one that differs stands out."""
-    given = policy.get("Statement", [])
-    return {each.get("Sid", f"statement {number}"): each for number, each in enumerate(given if isinstance(given, list) else [given], 1)}
 
 
 def policies(role: dict[str, Any]) -> dict[str, Any]:

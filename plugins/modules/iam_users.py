@@ -142,6 +142,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.iam import (
     found,
     name_problems,
     policy_problems,
+    statements,
 )
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome, patiently, planned
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, tags_of
@@ -229,7 +230,7 @@ def fields(user: dict[str, Any]) -> dict[str, Any]:
     """What a difference shows of a whole user."""
     return {
         "path": user["path"],
-        **{f"policy {name}": document for name, document in user["inline_policies"].items()},
+        **{f"policy {name}": statements(document) for name, document in user["inline_policies"].items()},
         "attached policies": user["attached_policies"],
         "groups": user["groups"],
         **{f"tag {key}": value for key, value in user["tags"].items()},
@@ -241,7 +242,7 @@ def difference(user: dict[str, Any], wanted: dict[str, Any], tags: TagChange) ->
     before, after = dict(tags.before), dict(tags.after)
     old, new = user["inline_policies"], wanted["inline_policies"]
     for policy in [*differing_policies(new, old), *(policy for policy in old if policy not in new)]:
-        before[f"policy {policy}"], after[f"policy {policy}"] = old.get(policy), new.get(policy)
+        before[f"policy {policy}"], after[f"policy {policy}"] = statements(old.get(policy)), statements(new.get(policy))
     for field in ("attached_policies", "groups"):
         if user[field]:
             shown = field.replace("_", " ")

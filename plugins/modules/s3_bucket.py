@@ -146,6 +146,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.threetier.aws.plugins.module_utils.iam import statements
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome_of, patiently
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
@@ -280,6 +281,15 @@ def wanted_setting(field: str, params: dict[str, Any], current: Any) -> Any:
     return params[field]
 
 
+def shown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a diff shows them: a policy by its statements, and lifecycle rules by their ids, so that the one that differs stands out."""
+    by_name = {
+        "policy": statements,
+        "lifecycle_rules": lambda rules: None if rules is None else {rule.get("ID", rule.get("Prefix")): rule for rule in rules},
+    }
+    return {field: by_name.get(field, lambda same: same)(value) for field, value in fields.items()}
+
+
 def create(s3: Any, name: str) -> None:
     region = s3.meta.region_name
     # The oldest region is the one that must not be named.
@@ -317,8 +327,8 @@ def ensure_present(s3: Any, params: dict[str, Any], check_mode: bool) -> dict[st
         if not there:
             create(s3, name)
         write(s3, name, change, tags)
-    before = {field: current[field] for field in change} | tags.before
-    after = change | tags.after
+    before = shown({field: current[field] for field in change}) | tags.before
+    after = shown(change) | tags.after
     return outcome_of(name, before if there else None, after if there else {"region": s3.meta.region_name, **after})
 
 

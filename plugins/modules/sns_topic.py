@@ -152,6 +152,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.threetier.aws.plugins.module_utils.iam import statements
 from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, client, outcome_of, patiently
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change, text_tags
 
@@ -235,11 +236,7 @@ def attributes_to_set(params: dict[str, Any], topic: dict[str, Any]) -> dict[str
 
 def shown(fields: dict[str, Any]) -> dict[str, Any]:
     """Fields as a diff shows them: a policy by its statements, so that the one that differs stands out."""
-    if fields.get("policy") is None:
-        return fields
-    given = fields["policy"].get("Statement", [])
-    statements = given if isinstance(given, list) else [given]
-    return {**fields, "policy": {each.get("Sid", f"statement {number}"): each for number, each in enumerate(statements, 1)}}
+    return {**fields, "policy": statements(fields["policy"])} if fields.get("policy") else dict(fields)
 
 
 def attribute_value(value: Any) -> str:

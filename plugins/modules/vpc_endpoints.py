@@ -27,7 +27,8 @@ options:
   state:
     description:
       - Whether the endpoints should exist.
-      - V(present) leaves endpoints that O(endpoints) does not list as they are, and does not wait until new ones are available.
+      - V(present) leaves endpoints that O(endpoints) does not list as they are, unless O(purge=true), and does not wait until new ones are
+        available.
       - V(absent) removes all endpoints that carry all of O(tags), which must not be empty then, and no others; it waits until they are
         gone.
     type: str
@@ -77,6 +78,12 @@ options:
       policy:
         description: Policy of the endpoint; left as it is unless set. A new endpoint then gets AWS's, which allows everything.
         type: dict
+  purge:
+    description:
+      - Whether O(state=present) removes endpoints of the VPC that carry all of O(tags), but are not of this set. It does not wait until they
+        are gone.
+    type: bool
+    default: false
   wait_timeout:
     description:
       - Seconds within which AWS must have removed what is removed.
@@ -200,6 +207,7 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
+from ansible_collections.threetier.aws.plugins.module_utils.iam import statements
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     PATIENCE_SECONDS,
     StateError,
@@ -394,11 +402,7 @@ def changes(wanted: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, 
 
 def shown(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as a diff shows them: a policy by its statements, so that the one that differs stands out."""
-    if settings.get("policy") is None:
-        return dict(settings)
-    given = settings["policy"].get("Statement", [])
-    statements = given if isinstance(given, list) else [given]
-    return {**settings, "policy": {each.get("Sid", f"statement {number}"): each for number, each in enumerate(statements, 1)}}
+    return {**settings, "policy": statements(settings["policy"])} if settings.get("policy") else dict(settings)
 
 
 def whole(endpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -407,11 +411,20 @@ def whole(endpoint: Mapping[str, Any]) -> dict[str, Any]:
     return {"service": endpoint["ServiceName"], "type": endpoint["VpcEndpointType"], **shown(settings), "tags": tags_of(endpoint)}
 
 
+def unlisted(params: dict[str, Any], found: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The endpoints that are to be purged."""
+    tags = text_tags(params["tags"])
+    return [each for each in found if each not in known and tags.items() <= tags_of(each).items()] if params["purge"] else []
+
+
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     everything = [] if is_planned(params["vpc_id"]) else describe(ec2, {"vpc-id": [params["vpc_id"]]})
     found = [endpoint for endpoint in everything if state_of(endpoint) != GOING]
     chosen = matches(params, found)
-    if problems := list(problems_of(params["endpoints"], found, chosen)):
+    problems = list(problems_of(params["endpoints"], found, chosen))
+    if params["purge"] and not params["tags"]:
+        problems.append("purge needs tags, which tell the endpoints of the set from those of others")
+    if problems:
         raise StateError("\n".join(problems))
 
     diff: dict[str, dict[str, Any]] = {"before": {}, "after": {}}
@@ -443,6 +456,10 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
             if tags and not check_mode:
                 set_tags(ec2, current["VpcEndpointId"], tags)
         results.append(public(wanted, current, change, tags.result))
+    for endpoint in unlisted(params, found, [*chosen.values(), *superfluous]):
+        superfluous.append(endpoint)
+        name = tags_of(endpoint).get("Name", endpoint["VpcEndpointId"])
+        diff["before"][endpoint["VpcEndpointId"] if name in diff["before"] or name in chosen else name] = whole(endpoint)
     if superfluous and not check_mode:
         delete(ec2, superfluous)
     names = [wanted["name"] for wanted in params["endpoints"]]
@@ -521,6 +538,7 @@ def main() -> None:
                     "policy": {"type": "dict"},
                 },
             },
+            "purge": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},
             "purge_tags": {"type": "bool", "default": True},

@@ -38,6 +38,12 @@ options:
     description: Whether O(state=present) removes gateways and unused addresses that carry all of O(tags), but are not of this set.
     type: bool
     default: false
+  keep:
+    description:
+      - Ids of gateways that O(state=absent) leaves, with their addresses. Where it is given, addresses that something uses stay, too.
+      - So those go that no route leads to any more; the ids of a preview's gateways, which do not exist yet, are none.
+    type: list
+    elements: str
   wait:
     description:
       - Whether O(state=present) waits until all gateways are available, some two minutes.
@@ -390,8 +396,20 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must name at least one tag of what is to be removed, or all gateways and addresses would be meant")
-    gateways = [gateway for gateway in describe(ec2, params["vpc_id"]) if carries(gateway, tags)]
-    addresses = addresses_to_release(gateways, tagged_addresses(ec2, tags))
+    found = [gateway for gateway in describe(ec2, params["vpc_id"]) if carries(gateway, tags)]
+    gateways = [gateway for gateway in found if gateway["NatGatewayId"] not in (params["keep"] or [])]
+    addresses = tagged_addresses(ec2, tags)
+    if params["keep"] is not None:
+        # by the name, too: as long as a gateway is pending, nothing may use its address yet
+        names = {gateway["Tags"].get("Name") for gateway in found if gateway not in gateways}
+        addresses = [
+            address
+            for address in addresses
+            if not address.get("AssociationId")
+            and address["Tags"].get("Name") not in names
+            and planned(address["Tags"].get("Name", "")) not in params["keep"]
+        ]
+    addresses = addresses_to_release(gateways, addresses)
     if not check_mode:
         remove(ec2, params["vpc_id"], gateways, addresses, params["wait_timeout"])
     return outcome(removal(gateways, addresses), {})
@@ -420,6 +438,7 @@ def main() -> None:
                 "options": {"name": {"type": "str", "required": True}, "subnet_id": {"type": "str", "required": True}},
             },
             "purge": {"type": "bool", "default": False},
+            "keep": {"type": "list", "elements": "str"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 600},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -30,8 +30,8 @@ options:
   state:
     description:
       - Whether the instance should exist, and run.
-      - V(absent) removes each instance in the VPC of this name that carries all of O(tags), which must not be empty then, and waits until AWS
-        has let go of it.
+      - V(absent) removes each instance of this name in the VPC that carries all of O(tags), which must not be empty then, and waits until it
+        is gone.
     type: str
     choices: [present, absent]
     default: present
@@ -162,7 +162,8 @@ from ansible_collections.threetier.aws.plugins.module_utils.tags import named_ta
 
 USABLE = ["pending", "running", "stopping", "stopped"]
 ENDED = ("shutting-down", "terminated")
-# What AWS cannot change of an instance, and what an instance acts on but once.
+# What AWS cannot change of an instance, and what an instance acts on but once: a script that is changed while it is stopped does not run.
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
 REPLACING = {"subnet_id", "user_data"}
 METADATA = {"HttpEndpoint": "enabled", "HttpTokens": "required"}
 TAGGED = ("instance", "volume", "network-interface")
@@ -362,23 +363,19 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     elif change or tags:
         before[name], after[name] = selected(change, settings_of(current)) | tags.before, change | tags.after
 
-    if current is None or replaced:
-        if check_mode:
-            instance = {"InstanceId": planned(name), "NetworkInterfaces": [{"NetworkInterfaceId": planned(name), "Attachment": {"DeviceIndex": 0}}]}
-        else:
+    instance = None if replaced else current
+    if not check_mode:
+        if instance is None:
             # nobody but AWS gives tags that begin with aws:
             instance = create(ec2, params, {key: value for key, value in tags.result.items() if not key.startswith("aws:")})
-    else:
-        instance = current
-        if not check_mode:
+        else:
             mend(ec2, instance, change, params["wait_timeout"])
             for part in parts_of(instance):
                 set_tags(ec2, part, tags)
-    if not check_mode:
-        terminate(ec2, [*superfluous, *([current] if current and replaced else [])])
+        terminate(ec2, [*superfluous, *([current] if replaced else [])])
     result = {
-        "instance_id": instance["InstanceId"],
-        "network_interface_id": interface_of(instance)["NetworkInterfaceId"],
+        "instance_id": instance["InstanceId"] if instance else planned(name),
+        "network_interface_id": interface_of(instance)["NetworkInterfaceId"] if instance else planned(name),
         "tags": tags.result,
     }
     return {"nat_instance": result, **outcome(before, after, [name], [name] if replaced else [])}
@@ -393,8 +390,9 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     if found and not check_mode:
         terminate(ec2, there)
         # until then it is in its subnet, and AWS does not let that go
-        left = {"instance-id": [instance["InstanceId"] for instance in found], "instance-state-name": [*USABLE, "shutting-down"]}
-        wait_for(lambda: describe(ec2, left), lambda still: not still, params["wait_timeout"], f"the removal of {', '.join(left['instance-id'])}")
+        ids = [instance["InstanceId"] for instance in found]
+        left = {"instance-id": ids, "instance-state-name": [*USABLE, "shutting-down"]}
+        wait_for(lambda: describe(ec2, left), lambda still: not still, params["wait_timeout"], f"the removal of {', '.join(ids)}")
     return outcome(removal(there, []), {})
 
 

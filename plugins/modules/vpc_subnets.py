@@ -10,6 +10,7 @@ version_added: 0.1.0
 short_description: Manage the subnets of a VPC as a set
 description:
   - Creates the subnets of a VPC that are missing, mends the tags of those that are there, and removes all that carry given tags.
+  - Whatever starts in one of them gets a public address only if it asks for one (C(MapPublicIpOnLaunch) is off).
   - The whole set costs one C(DescribeSubnets) and the writes that are needed. C(amazon.aws.ec2_vpc_subnet) takes one subnet and makes four
     to five requests for it, when nothing changes, too. Its removal fails at the first C(DependencyViolation), which AWS gives for minutes
     after a load balancer has gone.
@@ -237,14 +238,19 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     results, subnets = [], []
     for wanted in params["subnets"]:
         name, current = wanted["name"], by_cidr.get(wanted["cidr"])
+        opened = bool(current and current.get("MapPublicIpOnLaunch"))
         tags = named_tag_change(tags_of(current), name, params)
         if current is None:
             diff["after"][name] = {"cidr": wanted["cidr"], "availability_zone": wanted["availability_zone"], "tags": tags.result}
             current = {"SubnetId": planned(name)} if check_mode else create(ec2, params["vpc_id"], wanted, tags.result)
-        elif tags:
-            diff["before"][name], diff["after"][name] = tags.before, tags.after
+        elif tags or opened:
+            diff["before"][name], diff["after"][name] = dict(tags.before), dict(tags.after)
+            if opened:
+                diff["before"][name]["map_public_ip_on_launch"], diff["after"][name]["map_public_ip_on_launch"] = True, False
             if not check_mode:
                 set_tags(ec2, current["SubnetId"], tags)
+                if opened:
+                    ec2.modify_subnet_attribute(SubnetId=current["SubnetId"], MapPublicIpOnLaunch={"Value": False}, aws_retry=True)
         subnets.append(current)
         results.append(
             {

@@ -530,8 +530,26 @@ def test_image_by_parameter(ec2: Any, aws: Callable[..., Any]) -> None:
     ec2.create_launch_template(LaunchTemplateName="parameter", LaunchTemplateData=data)
     (version,) = ec2.describe_launch_template_versions(LaunchTemplateName="parameter")["LaunchTemplateVersions"]
     assert version["LaunchTemplateData"]["ImageId"] == data["ImageId"]
-    (instance,) = ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "parameter"}, MinCount=1, MaxCount=1)["Instances"]
-    assert instance["ImageId"] == aws("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    named = aws("ssm").get_parameter(Name=parameter)["Parameter"]["Value"]
+    # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-systems-manager-parameter-to-find-AMI.html
+    for request in ({"LaunchTemplate": {"LaunchTemplateName": "parameter"}}, data):
+        (instance,) = ec2.run_instances(**request, MinCount=1, MaxCount=1)["Instances"]
+        assert instance["ImageId"] == named
+
+
+@conforms(f"{API}/API_CreateLaunchTemplateVersion.html")
+def test_later_version_with_user_data(aws: Callable[..., Any], ec2: Any) -> None:
+    subnet = make_network(ec2).subnets[0]
+    data = {"ImageId": image(ec2), "InstanceType": "t3.micro", "UserData": "IyEvYmluL3NoCg=="}
+    ec2.create_launch_template(LaunchTemplateName="later", LaunchTemplateData=data)
+    ec2.create_launch_template_version(LaunchTemplateName="later", LaunchTemplateData=data)
+    template = {"LaunchTemplateName": "later", "Version": "2"}
+    aws("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName="later", LaunchTemplate=template, MinSize=0, MaxSize=1, VPCZoneIdentifier=subnet
+    )  # fmt: skip
+    aws("autoscaling").set_desired_capacity(AutoScalingGroupName="later", DesiredCapacity=1)
+    (group,) = aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["later"])["AutoScalingGroups"]
+    assert len(group["Instances"]) == 1
 
 
 @conforms(f"{API}/API_CreateLaunchTemplate.html")

@@ -741,6 +741,15 @@ def test_scaling_steps(aws: Aws) -> None:
     aws("ecs").create_capacity_provider(**provider(aws, managedScaling=steps | {"maximumScalingStepSize": 3}))
 
 
+@conforms(DOCS + "APIReference/API_AutoScalingGroupProviderUpdate.html")
+def test_managed_draining(aws: Aws) -> None:
+    made = provider(aws, managedDraining="ENABLED")
+    aws("ecs").create_capacity_provider(**made)
+    aws("ecs").update_capacity_provider(name=made["name"], autoScalingGroupProvider={"managedDraining": "DISABLED"})
+    (found,) = aws("ecs").describe_capacity_providers(capacityProviders=[made["name"]])["capacityProviders"]
+    assert found["autoScalingGroupProvider"]["managedDraining"] == "DISABLED"
+
+
 @conforms(DOCS + "APIReference/API_DeleteCapacityProvider.html")
 def test_provider_exists(aws: Aws) -> None:
     made = provider(aws)

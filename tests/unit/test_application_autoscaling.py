@@ -54,6 +54,19 @@ def test_registers_changes_and_deregisters(aws, service, check_run_check_run):
     assert found(aws, service)[0] == []
 
 
+def test_scaling_that_somebody_suspended_goes_on(aws, service, run_module, check_run_check_run):
+    run_module("application_autoscaling", **service)
+    target = application_autoscaling.identity(service)
+    aws("application-autoscaling").register_scalable_target(**target, SuspendedState={"DynamicScalingOutSuspended": True})
+    done = check_run_check_run("application_autoscaling", **service)
+    name, field = service["resource_id"], "DynamicScalingOutSuspended"
+    assert done["diff"] == {
+        "before": {name: {"SuspendedState": {field: True}}},
+        "after": {name: {"SuspendedState": {field: False}}},
+    }
+    assert not any(found(aws, service)[0][0]["SuspendedState"].values())
+
+
 def test_scales_a_table(aws, check_run_check_run):
     aws("dynamodb").create_table(
         TableName="target-tracked",

@@ -51,6 +51,14 @@ def test_leaves_the_number_of_instances_to_who_scales_the_group(aws, group, run_
     assert aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g2"])["AutoScalingGroups"][0]["DesiredCapacity"] == 2
 
 
+def test_what_somebody_suspended_goes_on(aws, group, run_module, check_run_check_run):
+    run_module("auto_scaling_group", name="g5", **group)
+    aws("autoscaling").suspend_processes(AutoScalingGroupName="g5", ScalingProcesses=["Terminate", "Launch"])
+    done = check_run_check_run("auto_scaling_group", name="g5", **group)
+    assert done["diff"] == {"before": {"g5": {"SuspendedProcesses": ["Launch", "Terminate"]}}, "after": {"g5": {"SuspendedProcesses": []}}}
+    assert not aws("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["g5"])["AutoScalingGroups"][0]["SuspendedProcesses"]
+
+
 def test_order_of_subnets_is_no_difference(group, run_module):
     run_module("auto_scaling_group", name="g3", **group)
     assert not run_module("auto_scaling_group", name="g3", **group | {"subnets": group["subnets"][::-1]})["changed"]

@@ -43,6 +43,12 @@ def policy_of(name):
     return {"Version": "2012-10-17", "Statement": [deny, {**logs, "Resource": f"arn:aws:s3:::{name}/*"}]}
 
 
+def statements_of(name):
+    """The policy as a difference shows it."""
+    deny, logs = policy_of(name)["Statement"]
+    return {"OnlyTls": deny, "statement 2": logs}
+
+
 def bucket(name, **changed):
     return {
         "name": name,
@@ -78,8 +84,8 @@ def test_creates_a_bucket_with_all_its_settings(aws, name, check_run_check_run):
         "public_access_block": BLOCKED,
         "object_ownership": "BucketOwnerEnforced",
         "encryption": ENCRYPTED,
-        "policy": policy_of(name),
-        "lifecycle_rules": [EXPIRES],
+        "policy": statements_of(name),
+        "lifecycle_rules": {"expire": EXPIRES},
         "tag threetier:stack": "demo",
     }
 
@@ -105,8 +111,8 @@ def test_an_unchanged_bucket_costs_a_request_for_each_setting(name, run_module, 
         ("public_access_block", "delete_public_access_block", "PutPublicAccessBlock", BLOCKED),
         ("object_ownership", "delete_bucket_ownership_controls", "PutBucketOwnershipControls", "BucketOwnerEnforced"),
         ("encryption", "delete_bucket_encryption", "PutBucketEncryption", ENCRYPTED),
-        ("policy", "delete_bucket_policy", "PutBucketPolicy", policy_of("mends-what-was-taken-away")),
-        ("lifecycle_rules", "delete_bucket_lifecycle", "PutBucketLifecycleConfiguration", [EXPIRES]),
+        ("policy", "delete_bucket_policy", "PutBucketPolicy", statements_of("mends-what-was-taken-away")),
+        ("lifecycle_rules", "delete_bucket_lifecycle", "PutBucketLifecycleConfiguration", {"expire": EXPIRES}),
         ("tag threetier:stack", "delete_bucket_tagging", "PutBucketTagging", "demo"),
     ],
 )
@@ -168,7 +174,10 @@ def test_removes_a_rule_that_somebody_added(aws, name, run_module, check_run_che
     other = {"ID": "by-hand", "Filter": {"Prefix": "keep/"}, "Status": "Enabled", "Expiration": {"Days": 9999}}
     aws("s3").put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [EXPIRES, other]})
     done = check_run_check_run("s3_bucket", **bucket(name))
-    assert done["diff"] == {"before": {name: {"lifecycle_rules": [EXPIRES, other]}}, "after": {name: {"lifecycle_rules": [EXPIRES]}}}
+    assert done["diff"] == {
+        "before": {name: {"lifecycle_rules": {"expire": EXPIRES, "by-hand": other}}},
+        "after": {name: {"lifecycle_rules": {"expire": EXPIRES}}},
+    }
 
 
 def test_what_says_the_same_in_other_words_is_no_change(name, run_module, requests, answers):

@@ -160,6 +160,19 @@ def test_replaces_an_endpoint_of_another_type_and_no_one_elses(ec2, vpc_id, tabl
     assert set(endpoints(ec2, vpc_id)) == {theirs, done["vpc_endpoints"][0]["vpc_endpoint_id"]}
 
 
+def test_purges_what_carries_the_tags_and_is_not_listed(ec2, vpc_id, tables, subnets, groups, run_module, check_run_check_run):
+    foreign = interface("of-others", subnets[:1], groups, private_dns_enabled=False)
+    run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[foreign], tags={"team": "other"})
+    both = [gateway("demo-s3", tables), interface("demo-logs", subnets, groups)]
+    s3, logs = run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=both, tags=TAGS)["vpc_endpoints"]
+    assert not run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=both[:1], tags=TAGS)["changed"], "without purge, they stay"
+    done = check_run_check_run("vpc_endpoints", vpc_id=vpc_id, endpoints=both[:1], tags=TAGS, purge=True)
+    assert (done["changes"]["deleted"], done["changes"]["unchanged"]) == (["demo-logs"], ["demo-s3"])
+    with pytest.raises(ModuleFailed, match="purge needs tags"):
+        run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=both[:1], purge=True)
+    assert s3["vpc_endpoint_id"] in endpoints(ec2, vpc_id) and logs["vpc_endpoint_id"] not in endpoints(ec2, vpc_id)
+
+
 def test_two_endpoints_of_one_service_keep_apart_by_their_names(vpc_id, tables, run_module):
     first, second = gateway("demo-one", tables[:1]), gateway("demo-two", tables[1:])
     made = run_module("vpc_endpoints", vpc_id=vpc_id, endpoints=[first, second], tags=TAGS)["vpc_endpoints"]

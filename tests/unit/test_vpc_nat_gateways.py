@@ -154,6 +154,22 @@ def test_purges_gateways_and_addresses_that_are_not_listed(aws, network, run_mod
     assert (gateways(aws, network), addresses(aws, network)) == ([], [])
 
 
+def test_removes_all_but_the_gateways_to_keep(aws, network, run_module, check_run_check_run):
+    """An address that has the name of a kept gateway, or of one to come, may be used in a moment; one that something uses is not ours."""
+    first, second = run_module("vpc_nat_gateways", **network)["nat_gateways"]
+    stray, coming, used = (allocate(aws, network["tags"] | {"Name": name}) for name in ("stray", "coming", "used"))
+    interface = aws("ec2").create_network_interface(SubnetId=first["subnet_id"])["NetworkInterface"]["NetworkInterfaceId"]
+    aws("ec2").associate_address(AllocationId=used["AllocationId"], NetworkInterfaceId=interface)
+    keep = [first["nat_gateway_id"], state.planned("coming")]
+    done = check_run_check_run("vpc_nat_gateways", **absent(network), keep=keep)
+    assert done["changes"]["deleted"] == [second["name"], stray["PublicIp"]]
+    assert [gateway["NatGatewayId"] for gateway in gateways(aws, network)] == [first["nat_gateway_id"]]
+    left = {address["AllocationId"] for address in addresses(aws, network)}
+    assert left == {first["allocation_id"], coming["AllocationId"], used["AllocationId"]}
+    check_run_check_run("vpc_nat_gateways", **absent(network), keep=[])
+    assert (gateways(aws, network), [address["AllocationId"] for address in addresses(aws, network)]) == ([], [used["AllocationId"]])
+
+
 def test_a_failed_gateway_is_reported_and_replaced(aws, network, run_module):
     """A VPC without an Internet gateway lets its NAT gateways fail."""
     ec2 = aws("ec2")

@@ -105,7 +105,8 @@ def test_mends_in_place_what_somebody_changed(aws, nat, run_module, check_run_ch
     ec2.modify_network_interface_attribute(**interface, Groups=[foreign])
     ec2.modify_network_interface_attribute(**interface, SourceDestCheck={"Value": True})
     ec2.modify_instance_metadata_options(InstanceId=made["instance_id"], HttpTokens="optional", HttpEndpoint="enabled")
-    ec2.create_tags(Resources=[made["instance_id"]], Tags=[{"Key": "threetier:stack", "Value": "other"}, {"Key": "foreign", "Value": "any"}])
+    tags = {"threetier:stack": "other", "foreign": "any"}
+    ec2.create_tags(Resources=[made["instance_id"]], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
     ec2.stop_instances(InstanceIds=[made["instance_id"]])
 
     done = check_run_check_run("vpc_nat_instance", **nat)

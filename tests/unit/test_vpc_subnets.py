@@ -68,6 +68,15 @@ def test_mends_tags_and_the_name(aws, vpc_id, check_run_check_run):
     assert done["diff"]["before"]["demo-public-a"] == {"tag Name": "old", "tag threetier:stack": None, "tag team": "x"}
 
 
+def test_a_subnet_hands_out_no_public_addresses(aws, vpc_id, run_module, check_run_check_run):
+    [made] = run_module("vpc_subnets", vpc_id=vpc_id, subnets=[PUBLIC], tags=TAGS)["subnets"]
+    aws("ec2").modify_subnet_attribute(SubnetId=made["subnet_id"], MapPublicIpOnLaunch={"Value": True})
+    done = check_run_check_run("vpc_subnets", vpc_id=vpc_id, subnets=[PUBLIC], tags=TAGS)
+    field = "map_public_ip_on_launch"
+    assert done["diff"] == {"before": {"demo-public-a": {field: True}}, "after": {"demo-public-a": {field: False}}}
+    assert not subnets(aws, vpc_id)["10.0.0.0/24"]["MapPublicIpOnLaunch"]
+
+
 def test_leaves_other_tags_where_none_are_given_or_purged(aws, vpc_id, run_module):
     run_module("vpc_subnets", vpc_id=vpc_id, subnets=[PUBLIC], tags={"team": "x"})
     assert not run_module("vpc_subnets", vpc_id=vpc_id, subnets=[PUBLIC])["changed"]
