@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help setup demo demo-down test pytest conformance bench bench-alarms lint docs lock
+.PHONY: help setup demo demo-down test pytest conformance drift kill-sweep bench bench-alarms lint docs lock
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -32,6 +32,13 @@ pytest: setup ## the tests alone, or only TESTS="tests/unit ..."
 
 conformance: setup ## the emulator against bare moto, rule by rule; writes docs/conformance.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/conformance/table.py
+
+drift: setup ## every attribute and every variable changed, found, repaired; writes docs/drift-*.md; half an hour
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/mutation_table.py
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/variable_table.py
+
+kill-sweep: setup ## a run killed after each of its writes, then run again; writes docs/killed.md; two hours
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/kill_sweep.py
 
 bench: setup ## the stack against Terraform, ROUNDS=5, into docs/performance.md; SCALE=0.05 for AWS's waits; an hour
 	$(BIN)/python -m tests.bench.stack --rounds $(or $(ROUNDS),5) --time-scale $(or $(SCALE),0)

@@ -25,6 +25,13 @@ Check = Callable[[Call], None]
 OWN_PATHS: dict[str, Callable[[State], Any]] = {
     "/emulator/inventory": inventory,
     "/emulator/listeners": lambda state: state.balancers.listeners(),
+    "/emulator/hold": lambda state: {"held": state.hold.held},
+}
+
+# What a POST of a JSON value does.
+OWN_SETTINGS: dict[str, Callable[[State, Any], None]] = {
+    "/emulator/enforce-iam": lambda state, value: setattr(state, "enforce_iam", value),
+    "/emulator/hold": lambda state, value: state.hold.set(value),
 }
 
 NOT_IMPLEMENTED = {"ec2": "InvalidAction", "query": "InvalidAction", "rest-xml": "NotImplemented"}
@@ -46,18 +53,19 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start = time.time()
         call = Call(environ, self._state)
-        status, headers, body = self._answer(call)
-        # The log line is written before the caller sees any of the answer, so that whoever has an answer finds it in the log.
-        self._log.write(call, status, start, time.time())
+        with self._state.hold.around(call):
+            status, headers, body = self._answer(call)
+            # The log line is written before the caller sees any of the answer, so that whoever has an answer finds it in the log.
+            self._log.write(call, status, start, time.time())
         start_response(f"{status} {responses.get(status, '')}", headers)
         return [body]
 
     def _answer(self, call: Call) -> Wire:
+        if call.environ["REQUEST_METHOD"] == "POST" and (setting := OWN_SETTINGS.get(call.environ["PATH_INFO"])):
+            setting(self._state, json.loads(call.body))
+            return 200, [("Content-Type", "application/json")], call.body
         if answer := OWN_PATHS.get(call.environ["PATH_INFO"]):
             return 200, [("Content-Type", "application/json")], json.dumps(answer(self._state)).encode()
-        if call.environ["PATH_INFO"] == "/emulator/enforce-iam":
-            self._state.enforce_iam = json.loads(call.body)
-            return 200, [("Content-Type", "application/json")], call.body
         if not call.model:
             return self._ask_moto(call)
         try:

@@ -7,6 +7,7 @@ from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, Any
 
 from emulator.clock import Clock
+from emulator.hold import Hold
 from emulator.load_balancers import LoadBalancers
 from emulator.processes import Processes
 from emulator.targets import Targets
@@ -29,6 +30,7 @@ class State:
         self.images = images
         self.endpoint = ""
         self.enforce_iam = False
+        self.hold = Hold()
         self.services: dict[tuple[str, str, str], Service] = {}  # by region, name of the cluster, own name
         self.tasks: dict[str, Task] = {}  # by ARN
         self.scalable_target_tags: dict[str, dict[str, str]] = {}  # by ARN

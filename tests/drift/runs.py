@@ -55,12 +55,16 @@ class Account:
     directory: Path
     process: subprocess.Popen[str] = field(repr=False)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For ansible-playbook. Nothing else on the machine has the same one."""
+        return environment_for(self.endpoint, self.directory) | {"THREETIER_REPORT_DIRECTORY": f"{self.directory}/reports"}
+
     def site(self, *arguments: str, book: str = "site.yml") -> Run:
         """Run a playbook to its end, as a person does."""
         reports, before = self.directory / "reports", len(self.requests())
-        environment = environment_for(self.endpoint, self.directory) | {"THREETIER_REPORT_DIRECTORY": str(reports)}
         (reports / "demo.json").unlink(missing_ok=True)
-        finished = playbook(book, *arguments, environment=environment)
+        finished = playbook(book, *arguments, environment=self.environment)
         assert (reports / "demo.json").exists(), str(finished)
         return Run(finished, json.loads((reports / "demo.json").read_text()), writes(self.requests()[before:]))
 
@@ -83,7 +87,11 @@ class Account:
 
     def inventory(self) -> list[dict[str, Any]]:
         """Everything that exists in the account."""
-        with urlopen(f"{self.endpoint}/emulator/inventory", timeout=30) as answer:
+        return self.own("inventory")
+
+    def own(self, path: str) -> Any:
+        """What one of the emulator's own paths answers."""
+        with urlopen(f"{self.endpoint}/emulator/{path}", timeout=30) as answer:
             return json.load(answer)
 
     def tell(self, path: str, value: Any) -> Any:
