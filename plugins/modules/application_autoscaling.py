@@ -299,8 +299,8 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
                 TOO_EARLY,
                 TOO_EARLY_SECONDS,
             )
-        # First, because AWS allows only one policy for a metric, and a new name would be the second.
-        for name in to_delete:
+        # First, because AWS allows only one policy for a metric, and a new name, or one that takes it over, would be the second.
+        for name in to_delete + with_another_metric(to_put, policies):
             scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True)
         for name in actions:
             scaling.delete_scheduled_action(**target, ScheduledActionName=name, aws_retry=True)
@@ -332,6 +332,13 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
         "policies": [camel_dict_to_snake_dict(policies[name]) for name in sorted(policies)],
         **result,
     }
+
+
+def with_another_metric(to_put: dict[str, Any], policies: dict[str, Any]) -> list[str]:
+    """Policies that are there for another metric than the wanted one."""
+    metric = "PredefinedMetricSpecification"
+    current = {name: current_configuration(policies[name]).get(metric, {}) for name in to_put if name in policies}
+    return [name for name in current if differences(to_put[name][metric], current[name])]
 
 
 def shown_action(action: dict[str, Any]) -> dict[str, Any]:

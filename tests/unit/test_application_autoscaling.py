@@ -67,6 +67,15 @@ def test_scaling_that_somebody_suspended_goes_on(aws, service, run_module, check
     assert not any(found(aws, service)[0][0]["SuspendedState"].values())
 
 
+def test_policies_exchange_their_metrics(aws, service, run_module, check_run_check_run):
+    run_module("application_autoscaling", **service)
+    metrics = [CPU["predefined_metric_type"], MEMORY["predefined_metric_type"]]
+    swapped = [{**CPU, "predefined_metric_type": metrics[1]}, {**MEMORY, "predefined_metric_type": metrics[0]}]
+    check_run_check_run("application_autoscaling", **service | {"target_tracking_policies": swapped})
+    policies = found(aws, service)[1]
+    assert [policies[name]["PredefinedMetricSpecification"]["PredefinedMetricType"] for name in ("cpu", "memory")] == metrics[::-1]
+
+
 def test_scales_a_table(aws, check_run_check_run):
     aws("dynamodb").create_table(
         TableName="target-tracked",
