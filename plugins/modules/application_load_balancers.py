@@ -166,6 +166,10 @@ options:
     description: Whether listeners on other ports are deleted, where O(load_balancers[].listeners) is given. Their rules go with them.
     type: bool
     default: true
+  purge_rules:
+    description: Whether rules of the listeners are deleted. This module makes none, and one diverts requests from the default action.
+    type: bool
+    default: true
   wait:
     description:
       - Whether to wait until the load balancers are active, which takes minutes; with O(state=absent), until they are gone.
@@ -417,6 +421,12 @@ def comparable_action(action: dict[str, Any]) -> dict[str, Any]:
     return action
 
 
+def comparable_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    """A rule as a diff shows it: when, in the API's words, and what then."""
+    conditions = [{field: value for field, value in condition.items() if not field.endswith("Config")} for condition in rule["Conditions"]]
+    return {"Conditions": conditions, "Actions": [comparable_action(action) for action in rule["Actions"]]}
+
+
 # What is there
 
 
@@ -438,6 +448,13 @@ def add_listeners(elb: Any, balancer: dict[str, Any]) -> None:
             arns = [certificate["CertificateArn"] for page in pages for certificate in page["Certificates"]]
             default = listener["Certificates"][:1]
             listener["Certificates"] = default + [{"CertificateArn": arn} for arn in arns if arn != default[0]["CertificateArn"]]
+
+
+def add_rules(elb: Any, listener: dict[str, Any]) -> None:
+    """The rules that are asked before the default action, in their order."""
+    pages = elb.get_paginator("describe_rules").paginate(ListenerArn=listener["ListenerArn"])
+    rules = (rule for page in pages for rule in page["Rules"] if not rule["IsDefault"])
+    listener["Rules"] = sorted(rules, key=lambda rule: int(rule["Priority"]))
 
 
 def add_tags(elb: Any, balancers: list[dict[str, Any]]) -> None:
@@ -558,6 +575,11 @@ def change_listener(elb: Any, current: dict[str, Any], wanted: dict[str, Any], c
     set_other_certificates(elb, current, wanted)
 
 
+def delete_rules(elb: Any, listener: dict[str, Any]) -> None:
+    for rule in listener["Rules"]:
+        elb.delete_rule(RuleArn=rule["RuleArn"], aws_retry=True)
+
+
 def with_default_certificate(listener: dict[str, Any]) -> dict[str, Any]:
     """CreateListener and ModifyListener take one certificate; there are calls of their own for the others."""
     return {**listener, "Certificates": listener["Certificates"][:1]} if "Certificates" in listener else listener
@@ -593,12 +615,15 @@ def ensure_listeners(
             continue
         comparable = comparable_listener(there)
         change = differences(comparable_listener(wanted), comparable)
+        rules = {f"rule {rule['Priority']}": comparable_rule(rule) for rule in there["Rules"]} if params["purge_rules"] else {}
         tag = tag_change(there["Tags"], tags, params["purge_tags"])
-        if change or tag:
-            before[key], after[key] = selected(change, comparable) | tag.before, change | tag.after
+        if change or tag or rules:
+            before[key], after[key] = selected(change, comparable) | rules | tag.before, change | dict.fromkeys(rules) | tag.after
         if not check_mode:
             if change:
                 change_listener(elb, there, wanted, change)
+            if rules:
+                delete_rules(elb, there)
             set_tags(elb, there["ListenerArn"], tag)
         results.append({**there, **wanted, "Tags": tag.result})
     for port, listener in superfluous.items():
@@ -686,6 +711,8 @@ def ensure_present(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     for current in found.values():
         if current["Type"] == "application":
             add_listeners(elb, current)
+            for listener in current["Listeners"] if params["purge_rules"] else []:
+                add_rules(elb, listener)
     add_tags(elb, list(found.values()))
     if problems := refusals(params, found):
         raise StateError("\n".join(problems))
@@ -786,6 +813,7 @@ def build_argument_spec() -> dict[str, Any]:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "load_balancers": {"type": "list", "elements": "dict", "required": True, "options": balancer},
         "purge_listeners": {"type": "bool", "default": True},
+        "purge_rules": {"type": "bool", "default": True},
         "wait": {"type": "bool", "default": False},
         "wait_timeout": {"type": "int", "default": 600},
         "tags": {"type": "dict", "aliases": ["resource_tags"]},

@@ -312,7 +312,7 @@ def test_an_instance_is_the_ecs_image_on_an_encrypted_disk_with_guarded_metadata
     (disk,) = template["BlockDeviceMappings"]
     assert disk["DeviceName"] == image["RootDeviceName"]
     assert disk["Ebs"]["Encrypted"] and disk["Ebs"]["DeleteOnTermination"]
-    assert template["IamInstanceProfile"]["Arn"].endswith("instance-profile/demo-instance")
+    assert template["IamInstanceProfile"] == {"Name": "demo-instance"}
 
 
 # 3. Services and task definitions

@@ -129,13 +129,13 @@ def test_a_preview_takes_parents_that_are_not_made_yet(run_module, requests):
     assert requests == ["DescribeLoadBalancers"]
 
 
-def test_an_unchanged_pair_costs_six_requests(aws, network, run_module, requests):
+def test_an_unchanged_pair_costs_eight_requests(aws, network, run_module, requests):
     pair = {"load_balancers": [balancer(network, "alb-count-a"), balancer(network, "alb-count-b")], "tags": TAGS}
     run_module("application_load_balancers", **pair)
     assert requests == ["DescribeLoadBalancers", *["CreateLoadBalancer", "CreateListener", "ModifyLoadBalancerAttributes"] * 2]
     requests.clear()
     assert not run_module("application_load_balancers", **pair)["changed"]
-    asked = ["DescribeLoadBalancers", *["DescribeListeners"] * 2, "DescribeTags", *["DescribeLoadBalancerAttributes"] * 2]
+    asked = ["DescribeLoadBalancers", *["DescribeListeners", "DescribeRules"] * 2, "DescribeTags", *["DescribeLoadBalancerAttributes"] * 2]
     assert requests == asked
 
 
@@ -166,17 +166,25 @@ def test_sends_only_the_attributes_that_differ_and_leaves_others(aws, network, r
     assert attributes(aws, "alb-attr")["routing.http.drop_invalid_header_fields.enabled"] == "true"
 
 
-def test_a_changed_listener_keeps_its_arn_and_the_rules_of_others(aws, network, run_module, check_run_check_run):
+def test_a_changed_listener_keeps_its_arn(aws, network, run_module, check_run_check_run):
+    run_module("application_load_balancers", **one(network, "alb-change"))
+    before, arn = listeners(aws, "alb-change")[80], target_group(aws, network, "alb-change")
+    check_run_check_run("application_load_balancers", **one(network, "alb-change", listeners=[forward(80, arn)]))
+    after = listeners(aws, "alb-change")[80]
+    assert after["ListenerArn"] == before["ListenerArn"] and after["DefaultActions"][0]["TargetGroupArn"] == arn
+
+
+def test_purges_rules_unless_told_otherwise(aws, network, run_module, check_run_check_run):
     run_module("application_load_balancers", **one(network, "alb-rules"))
-    before = listeners(aws, "alb-rules")[80]
     condition = {"Field": "path-pattern", "Values": ["/theirs"]}
     action = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "200"}}
-    aws("elbv2").create_rule(ListenerArn=before["ListenerArn"], Priority=1, Conditions=[condition], Actions=[action])
-    arn = target_group(aws, network, "alb-rules")
-    check_run_check_run("application_load_balancers", **one(network, "alb-rules", listeners=[forward(80, arn)]))
-    after = listeners(aws, "alb-rules")[80]
-    assert after["ListenerArn"] == before["ListenerArn"] and after["DefaultActions"][0]["TargetGroupArn"] == arn
-    assert len(aws("elbv2").describe_rules(ListenerArn=after["ListenerArn"])["Rules"]) == 2
+    arn = listeners(aws, "alb-rules")[80]["ListenerArn"]
+    aws("elbv2").create_rule(ListenerArn=arn, Priority=7, Conditions=[condition], Actions=[action])
+    assert not run_module("application_load_balancers", **one(network, "alb-rules"), purge_rules=False)["changed"]
+    done = check_run_check_run("application_load_balancers", **one(network, "alb-rules"))
+    assert done["diff"]["before"]["alb-rules"]["listener 80"]["rule 7"]["Conditions"] == [condition]
+    assert done["diff"]["after"]["alb-rules"]["listener 80"] == {"rule 7": None}
+    assert len(aws("elbv2").describe_rules(ListenerArn=arn)["Rules"]) == 1
 
 
 @pytest.mark.parametrize(
