@@ -65,9 +65,11 @@ def the_cluster_with_all_that_runs_on_it(stack: Account) -> None:
     for service in ("web", "api"):
         ecs.delete_service(cluster="demo", service=service, force=True)
     ecs.get_waiter("services_inactive").wait(cluster="demo", services=["web", "api"], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    stack.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="demo-instances", ForceDelete=True)
+    if tasks := ecs.list_tasks(cluster="demo")["taskArns"]:
+        ecs.get_waiter("tasks_stopped").wait(cluster="demo", tasks=tasks, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     for arn in ecs.list_container_instances(cluster="demo")["containerInstanceArns"]:
         ecs.deregister_container_instance(cluster="demo", containerInstance=arn, force=True)
+    stack.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="demo-instances", ForceDelete=True)
     ecs.put_cluster_capacity_providers(cluster="demo", capacityProviders=[], defaultCapacityProviderStrategy=[])
     ecs.delete_capacity_provider(capacityProvider="demo-instances")
     ecs.delete_cluster(cluster="demo")
@@ -85,8 +87,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 def things(stack: Account) -> Counter[str]:
-    """All that there is; of a deleted task definition or NAT gateway something stays listed, so without what is only remembered."""
-    kept = (thing for thing in heads(made(stack)).elements() if not thing.startswith(("INACTIVE", "NAT gateway that is deleted")))
+    """All that there is, without what AWS only remembers, and network interfaces, which outlive their tasks for a while."""
+    left_over = ("INACTIVE", "NAT gateway that is deleted", "ec2 network-interface")
+    kept = (thing for thing in heads(made(stack)).elements() if not thing.startswith(left_over))
     return Counter(kept)
 
 
