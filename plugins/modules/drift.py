@@ -38,7 +38,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Preview the stack
-  ansible.builtin.import_playbook: site.yml
+  ansible.builtin.import_playbook: threetier.aws.site
   vars:
     site_preview: true
 
