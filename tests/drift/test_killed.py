@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 from pathlib import Path
 
 import pytest
 from kills import Undisturbed, judged
-from runs import account
+from runs import SEED, account
 
 SAMPLE = 4
-# Each process that collects the tests must come to the same names, so the run's id is the seed where there are several.
-SEED = os.environ.get("KILL_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(4))[:8]
 # "3 57" or "1,2,3": the writes to kill after, instead of a sample.
 NAMED = [int(point) for point in os.environ.get("KILL_POINTS", "").replace(",", " ").split()]
 
@@ -25,13 +22,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 def chosen(part: int, writes: int) -> int:
-    """A write of this part of the run, by chance."""
+    """A write of this part of the run."""
     return random.Random(f"{SEED} {part}").randint(part * writes // SAMPLE + 1, (part + 1) * writes // SAMPLE)
 
 
-@pytest.mark.parametrize("place", NAMED or [f"{SEED}-part-{part}" for part in range(SAMPLE)])
+@pytest.mark.parametrize("place", NAMED or [f"seed {SEED}, part {part}" for part in range(SAMPLE)])
 def test_a_killed_run_is_made_good_by_the_next(place: int | str, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    point = place if isinstance(place, int) else chosen(int(place.rpartition("-")[2]), len(undisturbed.writes))
+    point = place if isinstance(place, int) else chosen(int(place.rpartition(" ")[2]), len(undisturbed.writes))
     with account(tmp_path) as one:
         verdict = judged(one, point, undisturbed)
     again = f"KILL_POINTS={point} pytest {Path(__file__).name}"

@@ -7,23 +7,21 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 import yaml
 from mutations import EXCEPTIONS, GROUPS, MUTATIONS, REFUSALS, SHOWN_AS, Hand, Mutation, Refusal, is_field, judge, unkept
-from runs import Account, account
+from runs import SEED, Account, account
 
 from support import ROOT
 
-SEED = int(os.environ.get("MUTATIONS_SEED", date.today().toordinal()))
 SAMPLE = 13  # of each of two groups
 
 
 def batches() -> dict[str, list[Mutation]]:
-    """Two samples, other ones each day; with MUTATIONS=all every group."""
+    """Two samples by the seed; with MUTATIONS=all every group."""
     groups = {group: [mutation for mutation in MUTATIONS if mutation.group == group] for group in GROUPS}
     if os.environ.get("MUTATIONS") == "all":
         return groups
@@ -35,7 +33,7 @@ def batches() -> dict[str, list[Mutation]]:
 
 
 def refusals() -> list[Refusal]:
-    """Two of them, other ones each day; with MUTATIONS=all each."""
+    """Two of them by the seed; with MUTATIONS=all each."""
     return REFUSALS if os.environ.get("MUTATIONS") == "all" else random.Random(SEED).sample(REFUSALS, 2)
 
 

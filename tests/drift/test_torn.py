@@ -1,20 +1,19 @@
 """What others hold on to is deleted by hand: the preview knows what a run makes again, and the run makes it, and nothing twice.
 
-One after the other on one stack. A test run takes one of them by chance (its seed is in the test's id); TORN=all takes all.
+One after the other on one stack. A test run takes one of them by the seed; TORN=all takes all.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from kills import answers, heads, made
-from runs import Account, account
+from runs import SEED, Account, account
 
 Loss = Callable[[Account], None]
 LOSSES: dict[str, tuple[Loss, set[tuple[str, str, str]]]] = {}
@@ -75,7 +74,6 @@ def the_cluster_with_all_that_runs_on_it(stack: Account) -> None:
     ecs.delete_cluster(cluster="demo")
 
 
-SEED = os.environ.get("TORN_SEED") or os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(4))[:8]
 CHOSEN = list(LOSSES) if os.environ.get("TORN") == "all" else [random.Random(SEED).choice(list(LOSSES))]
 
 
@@ -93,7 +91,7 @@ def things(stack: Account) -> Counter[str]:
     return Counter(kept)
 
 
-@pytest.mark.parametrize("lost", CHOSEN, ids=[f"{lost}-{SEED}" for lost in CHOSEN])
+@pytest.mark.parametrize("lost", CHOSEN, ids=[f"{lost}, seed {SEED}" for lost in CHOSEN])
 def test_what_was_torn_out_is_made_again(lost: str, stack: Account) -> None:
     before: Any = things(stack)
     tear, created = LOSSES[lost]

@@ -1,24 +1,21 @@
 """Each variable of the inventory does what it says, and a preview says what it will do.
 
-A run of the tests takes a sample, which its id names: VARIABLES=42 takes that one again, VARIABLES=all takes all of them, batch by batch.
+A run of the tests takes a sample by the seed, VARIABLES=all takes all of them, batch by batch.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import Account, account
+from runs import SEED, Account, account
 from variables import ALL, DECIDES, INITIAL, REFUSED, TRIES, Try, batches, change, options, prepare, refuse, sample, variables_of_the_roles
 
 WANTED = os.environ.get("VARIABLES", "")
-# One seed for all processes of a test run: they must agree on what its tests are called.
-SEED = int(WANTED) if WANTED.isdigit() else int(os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(16))[:8], 16) % 10000
 EVERYTHING = {f"batch {number}": batch for number, batch in enumerate(batches(TRIES), 1)}
 CHOSEN = EVERYTHING if WANTED == "all" else {f"sample {SEED}": sample(SEED)}
 REFUSALS = REFUSED if WANTED == "all" else REFUSED[:1]
