@@ -346,13 +346,15 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     if params["user_data"] is not None:
         found = [{**instance, "UserData": user_data_of(ec2, instance)} for instance in found]
 
-    def rank(instance: Mapping[str, Any]) -> tuple[bool, bool, Any, str]:
-        """The best comes first: after a crash amid a replacement the new one, otherwise the oldest that runs."""
+    ours = [instance for instance in found if carries(instance, text_tags(params["tags"]))]
+
+    def rank(instance: Mapping[str, Any]) -> tuple[bool, bool, bool, Any, str]:
+        """The best comes first: one of ours, after a crash amid a replacement the new one, otherwise the oldest that runs."""
         change = differences(wanted, settings_of(instance))
-        return bool(REPLACING & change.keys()), "state" in change, instance["LaunchTime"], instance["InstanceId"]
+        return instance not in ours, bool(REPLACING & change.keys()), "state" in change, instance["LaunchTime"], instance["InstanceId"]
 
     current = min(found, key=rank, default=None)
-    superfluous = [instance for instance in found if instance is not current and carries(instance, text_tags(params["tags"]))]
+    superfluous = [instance for instance in ours if instance is not current]
     tags = named_tag_change(tags_of(current), name, params)
     change = differences(wanted, settings_of(current)) if current else {}
     replaced = bool(REPLACING & change.keys())

@@ -213,7 +213,7 @@ def test_a_service_of_the_emulator_is_deployed_redeployed_and_removed(aws, servi
 
     options |= {"task_definition": service_options("api", ["sleep", "101"])["task_definition"], "minimum_count": 2}
     changed = check_run_check_run("ecs_service", **options)
-    assert changed["diff"]["after"] == {"taskDefinition": f"{options['name']}:2", "desiredCount": 2}
+    assert changed["diff"]["after"] == {options["name"]: {"taskDefinition": f"{options['name']}:2", "desiredCount": 2}}
     waited = run_module("ecs_service_wait", cluster="wait", services=[options["name"]], wait_timeout=30)
     assert [(item["running"], item["desired"]) for item in waited["services"]] == [(2, 2)]
 
