@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.threetier.aws.plugins.module_utils.state import patiently
 from kills import answers, heads, made
 from runs import SEED, Account, account
 
@@ -64,12 +65,12 @@ def the_cluster_with_all_that_runs_on_it(stack: Account) -> None:
     for service in ("web", "api"):
         ecs.delete_service(cluster="demo", service=service, force=True)
     ecs.get_waiter("services_inactive").wait(cluster="demo", services=["web", "api"], WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    if tasks := ecs.list_tasks(cluster="demo")["taskArns"]:
-        ecs.get_waiter("tasks_stopped").wait(cluster="demo", tasks=tasks, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     for arn in ecs.list_container_instances(cluster="demo")["containerInstanceArns"]:
         ecs.deregister_container_instance(cluster="demo", containerInstance=arn, force=True)
     stack.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName="demo-instances", ForceDelete=True)
-    ecs.put_cluster_capacity_providers(cluster="demo", capacityProviders=[], defaultCapacityProviderStrategy=[])
+    nothing = {"cluster": "demo", "capacityProviders": [], "defaultCapacityProviderStrategy": []}
+    # a task that is being stopped still uses its provider, and is not listed any more
+    patiently(lambda: ecs.put_cluster_capacity_providers(**nothing), ["ResourceInUseException"])
     ecs.delete_capacity_provider(capacityProvider="demo-instances")
     ecs.delete_cluster(cluster="demo")
 
