@@ -6,8 +6,6 @@ import functools
 import importlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from botocore.loaders import JSONFileLoader
 
-from support import CREDENTIALS, REGION, ROOT, ModuleFailed
+from support import CREDENTIALS, REGION, ModuleFailed, emulator
 
 # Every boto3 client parses its service's model anew; the modules under test make many clients.
 _load_file = functools.cache(JSONFileLoader().load_file)
@@ -26,18 +24,8 @@ JSONFileLoader.load_file = lambda self, file_path: _load_file(file_path)
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of an emulator that lives as long as the test session."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--time-scale", "0", "--request-log", tmp_path_factory.mktemp("emulator") / "requests.jsonl"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process.stdout:  # it says one line, and no more
-        line = process.stdout.readline()
-    assert line.startswith("ready: "), f"the emulator said {line!r}"
-    yield line.removeprefix("ready: ").strip()
-    process.terminate()
-    assert process.wait(timeout=20) == 0
+    with emulator(tmp_path_factory.mktemp("emulator") / "requests.jsonl", "--time-scale", "0") as url:
+        yield url
 
 
 @pytest.fixture
@@ -77,7 +65,8 @@ def check_run_check_run(run_module: Callable[..., dict[str, Any]]) -> Callable[.
         predicted = run_module(name, check=True, **params)
         done = run_module(name, **params)
         assert predicted["changed"] and done["changed"]
-        assert (predicted.get("diff"), predicted.get("changes")) == (done.get("diff"), done.get("changes")), "the preview differs from what was done"
+        for told in ("diff", "changes"):
+            assert predicted.get(told) == done.get(told), f"the preview's {told} differs from that of the run"
         assert not run_module(name, check=True, **params)["changed"]
         assert not run_module(name, **params)["changed"]
         return done

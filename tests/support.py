@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -19,3 +24,25 @@ class ModuleFailed(Exception):
 def refusal(code: str, message: str = "not now") -> ClientError:
     """AWS's error of this code, for a test to raise in its place."""
     return ClientError({"Error": {"Code": code, "Message": message}}, "Any")
+
+
+@contextmanager
+def emulator(log: Path, *options: str) -> Iterator[str]:
+    """URL of an emulator with its own request log and options; it is gone afterwards, and had nothing of this shell's account."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "emulator", "--port", "0", "--request-log", log, *options],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    with process.stdout:  # it says one line, and no more
+        line = process.stdout.readline()
+    try:
+        assert line.startswith("ready: "), f"the emulator said {line!r}"
+        yield line.removeprefix("ready: ").strip()
+    finally:
+        process.terminate()
+        status = process.wait(timeout=20)
+    assert status == 0

@@ -72,6 +72,11 @@ def ordered_strategy(items: list[dict[str, Any]] | None) -> list[dict[str, Any]]
     return sorted(filled, key=lambda item: item["capacityProvider"])
 
 
+def strategy_by_provider(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """An ordered strategy as a diff shows it."""
+    return {item["capacityProvider"]: {"weight": item["weight"], "base": item["base"]} for item in items}
+
+
 def strategy_argument_spec() -> dict[str, Any]:
     return {
         "type": "list",

@@ -65,6 +65,16 @@ def tags_of(resource: Mapping[str, Any] | None) -> dict[str, str]:
     return boto3_tag_list_to_ansible_dict((resource or {}).get("Tags", []))
 
 
+def carries(resource: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
+    """Whether AWS describes the resource with all of the tags. A filter is not enough to tell: it takes * and ? for wildcards."""
+    return tags.items() <= tags_of(resource).items()
+
+
+def tag_specifications(tags: Mapping[str, str], *kinds: str) -> list[dict[str, Any]]:
+    """The tags of what a request of EC2's makes, of each of its C(kinds), such as C(subnet)."""
+    return [{"ResourceType": kind, "Tags": ansible_dict_to_boto3_tag_list(tags)} for kind in kinds]
+
+
 def set_tags(ec2: Any, resource_id: str, change: TagChange) -> None:
     """Change the tags of anything of EC2's, which tags all of its kinds by the same two calls."""
     if change.to_set:

@@ -146,6 +146,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
     ordered_strategy,
     public,
     strategy_argument_spec,
+    strategy_by_provider,
     strategy_items,
     tag_dict,
     tag_list,
@@ -232,11 +233,7 @@ def shown(fields: dict[str, Any]) -> dict[str, Any]:
     strategy = fields.get("defaultCapacityProviderStrategy")
     if strategy is None:
         return fields
-    return {**fields, "defaultCapacityProviderStrategy": {item["capacityProvider"]: without_provider(item) for item in strategy}}
-
-
-def without_provider(item: dict[str, Any]) -> dict[str, Any]:
-    return {field: value for field, value in item.items() if field != "capacityProvider"}
+    return {**fields, "defaultCapacityProviderStrategy": strategy_by_provider(strategy)}
 
 
 def put_capacity_providers(ecs: Any, name: str, providers: list[str], strategy: list[dict[str, Any]]) -> None:

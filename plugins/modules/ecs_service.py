@@ -300,6 +300,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
     ordered_strategy,
     public,
     strategy_argument_spec,
+    strategy_by_provider,
     strategy_items,
     tag_dict,
     tag_list,
@@ -424,9 +425,7 @@ COMPARABLE = {
 
 
 SHOWN = {
-    "capacityProviderStrategy": lambda value: {
-        item["capacityProvider"]: {"weight": item["weight"], "base": item["base"]} for item in value
-    },
+    "capacityProviderStrategy": strategy_by_provider,
     "loadBalancers": lambda value: {item["targetGroupArn"]: f"{item['containerName']}:{item['containerPort']}" for item in value},
 }
 

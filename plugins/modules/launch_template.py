@@ -203,7 +203,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     planned,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    carries,
+    set_tags,
+    tag_change,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 USER_DATA_BYTES = 16 * 1024
@@ -318,7 +325,7 @@ def newest_data(ec2: Any, template_id: str) -> dict[str, Any]:
 def create(ec2: Any, name: str, data: dict[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     request: dict[str, Any] = {"LaunchTemplateName": name, "LaunchTemplateData": data}
     if tags:
-        request["TagSpecifications"] = [{"ResourceType": "launch-template", "Tags": ansible_dict_to_boto3_tag_list(tags)}]
+        request["TagSpecifications"] = tag_specifications(tags, "launch-template")
     return ec2.create_launch_template(**request, aws_retry=True)
 
 
@@ -376,7 +383,7 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool, warn: Cal
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool, warn: Callable[[str], None]) -> dict[str, Any]:
     name, template = params["name"], find(ec2, params["name"])
-    if template is None or not text_tags(params["tags"]).items() <= tags_of(template).items():
+    if template is None or not carries(template, text_tags(params["tags"])):
         return outcome_of(name, None, None)
     if not check_mode:
         try:

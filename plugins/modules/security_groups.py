@@ -198,7 +198,6 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code, paginated_query_with_retries
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
@@ -209,7 +208,15 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    TagChange,
+    carries,
+    set_tags,
+    tag_change,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 DEFAULT = "default"
 ALL = "-1"
@@ -412,12 +419,11 @@ def fresh_default(params: dict[str, Any]) -> dict[str, Any]:
 
 def create(ec2: Any, group: dict[str, Any], params: dict[str, Any]) -> bool:
     """Creates the group; False where somebody else, or an earlier run whose group was not shown yet, has."""
-    specification = {"ResourceType": "security-group", "Tags": ansible_dict_to_boto3_tag_list(wanted_tags(group, params))}
     request = {
         "GroupName": group["name"],
         "Description": group["description"] or group["name"],
         "VpcId": params["vpc_id"],
-        "TagSpecifications": [specification],
+        "TagSpecifications": tag_specifications(wanted_tags(group, params), "security-group"),
     }
     try:
         patiently(lambda: ec2.create_security_group(**request, aws_retry=True), NOT_YET, NOT_YET_SECONDS)
@@ -533,7 +539,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must name at least one tag of the groups to remove: by name alone they may be somebody else's")
-    found = [group for group in describe(ec2, params) if tags.items() <= tags_of(group).items()]
+    found = [group for group in describe(ec2, params) if carries(group, tags)]
     names = {group["GroupId"]: group["GroupName"] for group in found if group["GroupName"] != DEFAULT}
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}

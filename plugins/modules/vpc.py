@@ -126,7 +126,6 @@ vpc:
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import IPv4Network
 from typing import Any
 
 try:
@@ -136,7 +135,6 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
@@ -148,11 +146,16 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    carries,
+    named_tag_change,
+    set_tags,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
+from ansible_collections.threetier.aws.plugins.module_utils.vpc import LARGEST, SMALLEST, block_of, interfaces_in
 
-# Prefix lengths that AWS allows.
-LARGEST = 16
-SMALLEST = 28
 # The attributes by their options' names, and what a new VPC has.
 DNS = {"dns_support": "EnableDnsSupport", "dns_hostnames": "EnableDnsHostnames"}
 NEW = {"dns_support": True, "dns_hostnames": False}
@@ -164,12 +167,7 @@ GONE = ["Gateway.NotAttached", "InvalidInternetGatewayID.NotFound", "InvalidVpcI
 
 def problems_of(params: Mapping[str, Any]) -> Iterator[str]:
     """What AWS would refuse."""
-    try:
-        block = IPv4Network(cidr := params["cidr_block"])
-        fits = str(block) == cidr and LARGEST <= block.prefixlen <= SMALLEST
-    except ValueError:
-        fits = False
-    if not fits:
+    if not block_of(params["cidr_block"]):
         yield (
             f"cidr_block must be a block of IPv4 addresses from /{LARGEST} to /{SMALLEST} that begins where such a block can begin, such "
             f"as 10.0.0.0/16, not {params['cidr_block']!r}"
@@ -179,8 +177,7 @@ def problems_of(params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def carrying(resources: list[dict[str, Any]], tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Those that carry all of the tags: a filter takes * and ? for wildcards, so it may find more."""
-    return [resource for resource in resources if tags.items() <= tags_of(resource).items()]
+    return [resource for resource in resources if carries(resource, tags)]
 
 
 def tag_filters(tags: Mapping[str, str]) -> dict[str, str]:
@@ -229,12 +226,8 @@ def set_dns(ec2: Any, vpc_id: str, changes: Mapping[str, bool]) -> None:
             patiently(lambda request=request: ec2.modify_vpc_attribute(**request, aws_retry=True), NOT_YET)
 
 
-def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"ResourceType": kind, "Tags": ansible_dict_to_boto3_tag_list(tags)}]
-
-
 def create_vpc(ec2: Any, cidr_block: str, tags: Mapping[str, str]) -> dict[str, Any]:
-    return ec2.create_vpc(CidrBlock=cidr_block, TagSpecifications=specification("vpc", tags), aws_retry=True)["Vpc"]
+    return ec2.create_vpc(CidrBlock=cidr_block, TagSpecifications=tag_specifications(tags, "vpc"), aws_retry=True)["Vpc"]
 
 
 def wait_until_available(ec2: Any, vpc: Mapping[str, Any], seconds: float) -> None:
@@ -249,7 +242,7 @@ def wait_until_available(ec2: Any, vpc: Mapping[str, Any], seconds: float) -> No
 
 
 def create_gateway(ec2: Any, tags: Mapping[str, str]) -> dict[str, Any]:
-    return ec2.create_internet_gateway(TagSpecifications=specification("internet-gateway", tags), aws_retry=True)["InternetGateway"]
+    return ec2.create_internet_gateway(TagSpecifications=tag_specifications(tags, "internet-gateway"), aws_retry=True)["InternetGateway"]
 
 
 def attach(ec2: Any, gateway_id: str, vpc_id: str) -> None:
@@ -263,11 +256,9 @@ def remove(ec2: Any, call: Callable[[], Any], vpc_id: str, deadline: float) -> N
     except is_boto3_error_code(GONE):
         pass
     except is_boto3_error_code("DependencyViolation") as error:  # pylint: disable=duplicate-except
-        found = ec2.describe_network_interfaces(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}], aws_retry=True)["NetworkInterfaces"]
-        held = [f"{each['NetworkInterfaceId']} ({each.get('Description') or 'without a description'})" for each in found]
         raise StateError(
-            f"{error}\n{vpc_id} holds {', '.join(held) or 'no network interface that this user may see'}; remove what is in it, subnets, "
-            "security groups, route tables and endpoints as well, and run again"
+            f"{error}\n{vpc_id} holds {interfaces_in(ec2, 'vpc', vpc_id)}; remove what is in it, subnets, security groups, route tables "
+            "and endpoints as well, and run again"
         ) from error
 
 

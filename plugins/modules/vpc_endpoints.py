@@ -206,7 +206,6 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.amazon.aws.plugins.module_utils.policy import compare_policies
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.threetier.aws.plugins.module_utils.iam import statements
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     PATIENCE_SECONDS,
@@ -219,7 +218,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     planned,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    carries,
+    named_tag_change,
+    set_tags,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 GATEWAY = "Gateway"
 INTERFACE = "Interface"
@@ -293,7 +299,7 @@ def matches(params: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, di
     tags = text_tags(params["tags"])
     signs = (
         lambda wanted, endpoint: tags_of(endpoint).get("Name") == wanted["name"],
-        lambda wanted, endpoint: bool(tags) and tags.items() <= tags_of(endpoint).items(),
+        lambda wanted, endpoint: bool(tags) and carries(endpoint, tags),
         in_the_way,
     )
     chosen: dict[str, dict[str, Any]] = {}
@@ -313,7 +319,7 @@ def outdated(
         return []
     tags = text_tags({**params["tags"], "Name": wanted["name"]})
     free = [each for each in found if each not in chosen.values() and not each.get("RequesterManaged") and not same_kind(wanted, each)]
-    return [each for each in free if tags.items() <= tags_of(each).items()]
+    return [each for each in free if carries(each, tags)]
 
 
 def problems_of(wanted_ones: list[dict[str, Any]], found: list[dict[str, Any]], chosen: Mapping[str, dict[str, Any]]) -> Iterator[str]:
@@ -355,7 +361,7 @@ def create(ec2: Any, params: dict[str, Any], wanted: Mapping[str, Any], tags: Ma
         "VpcEndpointType": wanted["type"],
         # a request that is repeated, because its answer was lost, makes no second endpoint
         "ClientToken": str(uuid4()),
-        "TagSpecifications": [{"ResourceType": "vpc-endpoint", "Tags": ansible_dict_to_boto3_tag_list(tags)}],
+        "TagSpecifications": tag_specifications(tags, "vpc-endpoint"),
         **{field: settings[option] for option, field in LISTS.items() if settings[option]},
     }
     if wanted["type"] == INTERFACE:
@@ -414,7 +420,7 @@ def whole(endpoint: Mapping[str, Any]) -> dict[str, Any]:
 def unlisted(params: dict[str, Any], found: list[dict[str, Any]], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The endpoints that are to be purged."""
     tags = text_tags(params["tags"])
-    return [each for each in found if each not in known and tags.items() <= tags_of(each).items()] if params["purge"] else []
+    return [each for each in found if each not in known and carries(each, tags)] if params["purge"] else []
 
 
 def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -499,8 +505,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     if is_planned(params["vpc_id"]):
         return outcome({}, {})
     filters = {f"tag:{key}": [value] for key, value in tags.items()} | ({"vpc-id": [params["vpc_id"]]} if params["vpc_id"] else {})
-    # AWS takes * and ? in the values of a filter as patterns
-    found = [endpoint for endpoint in describe(ec2, filters) if tags.items() <= tags_of(endpoint).items()]
+    found = [endpoint for endpoint in describe(ec2, filters) if carries(endpoint, tags)]
     staying = [endpoint for endpoint in found if state_of(endpoint) != GOING]
     if not check_mode:
         if staying:

@@ -132,7 +132,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     selected,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import set_tags, tag_change, tag_specifications, tags_of, text_tags
 
 RESOURCE_TYPES = {"vpc": "VPC", "subnet": "Subnet", "eni": "NetworkInterface"}
 SETTINGS = ("traffic_type", "log_group_name", "deliver_logs_permission_arn", "log_destination", "max_aggregation_interval")
@@ -178,7 +178,7 @@ def create(ec2: Any, params: dict[str, Any], tags: Mapping[str, str], passing_re
     if params["log_destination"]:
         request["LogDestinationType"] = "s3"
     if tags:
-        request["TagSpecifications"] = [{"ResourceType": "vpc-flow-log", "Tags": ansible_dict_to_boto3_tag_list(tags)}]
+        request["TagSpecifications"] = tag_specifications(tags, "vpc-flow-log")
 
     def attempt() -> str:
         answer = ec2.create_flow_logs(**request, aws_retry=True)

@@ -165,7 +165,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     planned,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, set_tags, tag_change, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    TagChange,
+    set_tags,
+    tag_change,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 USABLE = ("pending", "available")
 # A failed gateway is shown for about an hour, a deleted one too.
@@ -217,19 +224,15 @@ def match(wanted: Mapping[str, Any], found: list[dict[str, Any]], tags: Mapping[
     return min(candidates, key=rank, default=None)
 
 
-def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"ResourceType": kind, "Tags": ansible_dict_to_boto3_tag_list(tags)}]
-
-
 def create(ec2: Any, subnet_id: str, tags: Mapping[str, str], address: dict[str, Any] | None) -> dict[str, Any]:
     """Creates the gateway. Its address is made first and tagged at once, so that the next run finds it after a crash in between."""
     if address is None:
-        address = ec2.allocate_address(Domain="vpc", TagSpecifications=specification("elastic-ip", tags), aws_retry=True)
+        address = ec2.allocate_address(Domain="vpc", TagSpecifications=tag_specifications(tags, "elastic-ip"), aws_retry=True)
     request = {
         "SubnetId": subnet_id,
         "AllocationId": address["AllocationId"],
         "ConnectivityType": "public",
-        "TagSpecifications": specification("natgateway", tags),
+        "TagSpecifications": tag_specifications(tags, "natgateway"),
     }
     gateway = patiently(lambda: ec2.create_nat_gateway(**request, aws_retry=True)["NatGateway"], NOT_YET)
     return {**gateway, "Tags": dict(tags), "NatGatewayAddresses": [address]}

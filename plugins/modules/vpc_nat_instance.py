@@ -144,7 +144,6 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import paginated_query_with_retries
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
@@ -158,7 +157,14 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     wait_for,
     without_none,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    carries,
+    named_tag_change,
+    set_tags,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 USABLE = ["pending", "running", "stopping", "stopped"]
 ENDED = ("shutting-down", "terminated")
@@ -192,10 +198,6 @@ def find(ec2: Any, params: Mapping[str, Any], states: list[str]) -> list[dict[st
     found = describe(ec2, {"vpc-id": params["vpc_id"], "tag:Name": params["name"], "instance-state-name": states})
     # once more by itself: a filter takes * and ? for wildcards
     return [instance for instance in found if tags_of(instance)["Name"] == params["name"]]
-
-
-def carries(instance: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
-    return bool(tags) and tags.items() <= tags_of(instance).items()
 
 
 def user_data_of(ec2: Any, instance: Mapping[str, Any]) -> str:
@@ -269,7 +271,7 @@ def create(ec2: Any, params: Mapping[str, Any], tags: Mapping[str, str]) -> dict
             }
         ],
         "MetadataOptions": METADATA,
-        "TagSpecifications": [{"ResourceType": kind, "Tags": ansible_dict_to_boto3_tag_list(tags)} for kind in TAGGED],
+        "TagSpecifications": tag_specifications(tags, *TAGGED),
         # This run's own, so that a request that is repeated makes one instance. AWS would answer a token of all runs with an instance that
         # somebody has removed since; what a crash leaves is found by its name instead.
         "ClientToken": str(uuid4()),
@@ -346,7 +348,8 @@ def ensure_present(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     if params["user_data"] is not None:
         found = [{**instance, "UserData": user_data_of(ec2, instance)} for instance in found]
 
-    ours = [instance for instance in found if carries(instance, text_tags(params["tags"]))]
+    own_tags = text_tags(params["tags"])
+    ours = [instance for instance in found if own_tags and carries(instance, own_tags)]
 
     def rank(instance: Mapping[str, Any]) -> tuple[bool, bool, bool, Any, str]:
         """The best comes first: one of ours, after a crash amid a replacement the new one, otherwise the oldest that runs."""

@@ -176,7 +176,6 @@ except ImportError:
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict, snake_dict_to_camel_dict
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
@@ -187,7 +186,15 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     planned,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, named_tag_change, set_tags, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    TagChange,
+    carries,
+    named_tag_change,
+    set_tags,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
 
 # How AWS's code ends while a table, subnet, gateway or interface made just now is not known everywhere yet.
 NOT_YET = (".NotFound",)
@@ -344,7 +351,7 @@ def is_block(cidr: str) -> bool:
 def find(found: list[dict[str, Any]], name: str, tags: Mapping[str, str]) -> dict[str, Any] | None:
     """The table of the name. Tags decide between namesakes only, or a table would be doubled as soon as its tags are to change."""
     named = [table for table in found if tags_of(table).get("Name") == name]
-    tables = [table for table in named if tags.items() <= tags_of(table).items()] or named
+    tables = [table for table in named if carries(table, tags)] or named
     if len(tables) > 1:
         ids = ", ".join(table["RouteTableId"] for table in tables)
         raise StateError(f"{name}: the VPC has {len(tables)} route tables of this name ({ids}); remove or rename all but one")
@@ -374,8 +381,8 @@ def plan(
 
 def create(ec2: Any, vpc_id: str, tags: Mapping[str, str]) -> str:
     """The id of a new table. Its tags come with it, so that it is found again whatever happens next."""
-    specification = {"ResourceType": "route-table", "Tags": ansible_dict_to_boto3_tag_list(tags)}
-    answer = patiently(lambda: ec2.create_route_table(VpcId=vpc_id, TagSpecifications=[specification], aws_retry=True), NOT_YET)
+    request = {"VpcId": vpc_id, "TagSpecifications": tag_specifications(tags, "route-table")}
+    answer = patiently(lambda: ec2.create_route_table(**request, aws_retry=True), NOT_YET)
     return answer["RouteTable"]["RouteTableId"]
 
 
@@ -487,8 +494,7 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
     found = [
         table
         for table in describe(ec2, params["vpc_id"], tags)
-        # once more by themselves: a filter takes * and ? for wildcards
-        if tags.items() <= tags_of(table).items() and not any(each.get("Main") for each in table.get("Associations", []))
+        if carries(table, tags) and not any(each.get("Main") for each in table.get("Associations", []))
     ]
     if not check_mode:
         deadline = time.monotonic() + params["wait_timeout"]

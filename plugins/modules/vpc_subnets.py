@@ -120,7 +120,6 @@ subnets:
 
 import time
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Any
 
@@ -131,7 +130,6 @@ except ImportError:
 
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list
 from ansible_collections.amazon.aws.plugins.module_utils.transformation import ansible_dict_to_boto3_filter_list
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
@@ -142,11 +140,16 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     planned,
     wait_for,
 )
-from ansible_collections.threetier.aws.plugins.module_utils.tags import named_tag_change, set_tags, tags_of, text_tags
+from ansible_collections.threetier.aws.plugins.module_utils.tags import (
+    carries,
+    named_tag_change,
+    set_tags,
+    tag_specifications,
+    tags_of,
+    text_tags,
+)
+from ansible_collections.threetier.aws.plugins.module_utils.vpc import LARGEST, SMALLEST, block_of, interfaces_in
 
-# Prefix lengths that AWS allows.
-LARGEST = 16
-SMALLEST = 28
 # What AWS answers while a VPC, or a subnet, made just now is not known everywhere yet.
 NOT_YET = (".NotFound",)
 
@@ -158,15 +161,6 @@ def describe(ec2: Any, vpc_id: str | None, tags: Mapping[str, str]) -> list[dict
     filters = {f"tag:{key}": value for key, value in tags.items()} | ({"vpc-id": vpc_id} if vpc_id else {})
     pages = ec2.get_paginator("describe_subnets").paginate(Filters=ansible_dict_to_boto3_filter_list(filters))
     return pages.build_full_result()["Subnets"]
-
-
-def block_of(cidr: str) -> IPv4Network | None:
-    """The block, or None where C(cidr) is not one as AWS writes it and as a subnet can have."""
-    try:
-        block = IPv4Network(cidr)
-    except ValueError:
-        return None
-    return block if str(block) == cidr and LARGEST <= block.prefixlen <= SMALLEST else None
 
 
 def problems_of(wanted: list[dict[str, Any]], found: list[dict[str, Any]]) -> Iterator[str]:
@@ -212,7 +206,7 @@ def create(ec2: Any, vpc_id: str, wanted: Mapping[str, Any], tags: Mapping[str, 
         "VpcId": vpc_id,
         "CidrBlock": wanted["cidr"],
         "AvailabilityZone": wanted["availability_zone"],
-        "TagSpecifications": [{"ResourceType": "subnet", "Tags": ansible_dict_to_boto3_tag_list(tags)}],
+        "TagSpecifications": tag_specifications(tags, "subnet"),
     }
     return patiently(lambda: ec2.create_subnet(**request, aws_retry=True)["Subnet"], NOT_YET)
 
@@ -273,19 +267,15 @@ def delete(ec2: Any, subnet_id: str, deadline: float) -> None:
     except is_boto3_error_code("InvalidSubnetID.NotFound"):
         pass  # somebody was faster
     except is_boto3_error_code("DependencyViolation") as error:
-        found = ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [subnet_id]}], aws_retry=True)["NetworkInterfaces"]
-        held = [f"{each['NetworkInterfaceId']} ({each.get('Description') or 'without a description'})" for each in found]
-        raise StateError(
-            f"{error}\nIt holds {', '.join(held) or 'no network interface that this user may see'}; remove what is in it, and run again"
-        ) from error
+        held = interfaces_in(ec2, "subnet", subnet_id)
+        raise StateError(f"{error}\nIt holds {held}; remove what is in it, and run again") from error
 
 
 def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     tags = text_tags(params["tags"])
     if not tags:
         raise StateError("tags must not be empty with state=absent: they say which subnets are to be removed")
-    # once more by themselves: a filter takes * and ? for wildcards
-    found = [subnet for subnet in describe(ec2, params["vpc_id"], tags) if tags.items() <= tags_of(subnet).items()]
+    found = [subnet for subnet in describe(ec2, params["vpc_id"], tags) if carries(subnet, tags)]
     if not check_mode:
         deadline = time.monotonic() + params["wait_timeout"]
         for subnet in found:

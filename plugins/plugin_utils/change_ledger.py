@@ -114,7 +114,7 @@ class Ledger:
 
 def field_changes(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
     """The paths of the fields that differ, with both values: C(before) and C(after) are what a diff shows of one resource."""
-    if (isinstance(before, Mapping) or isinstance(after, Mapping)) and all(side is None or isinstance(side, Mapping) for side in (before, after)):
+    if before != after and all(side is None or isinstance(side, Mapping) for side in (before, after)):
         for name in dict.fromkeys([*(before or {}), *(after or {})]):
             yield from field_changes((before or {}).get(name), (after or {}).get(name), f"{path}.{name}" if path else str(name))
     elif before != after:
@@ -128,7 +128,8 @@ def headline(ledger: Ledger) -> str:
         return f"{ledger.stack}: failed after {seconds:.1f} s"
     if not ledger.changes:
         return f"{ledger.stack}: all {len(ledger.unchanged)} resources are as described ({seconds:.1f} s)"
-    counts = [f"{ledger.count(action)} {'to ' + verb if ledger.preview else action}" for action, (verb, _) in ACTIONS.items() if ledger.count(action)]
+    said = {action: f"to {verb}" if ledger.preview else action for action, (verb, _sign) in ACTIONS.items()}
+    counts = [f"{ledger.count(action)} {word}" for action, word in said.items() if ledger.count(action)]
     return f"{ledger.stack}: {', '.join(counts)}, {len(ledger.unchanged)} as described ({seconds:.1f} s)"
 
 

@@ -22,7 +22,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from support import CREDENTIALS, REGION, ROOT
+from support import CREDENTIALS, REGION, emulator
 
 READY_SECONDS = 20
 RESULTS: pytest.StashKey[dict[str, dict[str, Any]]] = pytest.StashKey()
@@ -68,24 +68,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the results, if asked for."""
     if path := session.config.getoption("--results", default=None):
         path.write_text(json.dumps(session.config.stash.get(RESULTS, {}), indent=1))
-
-
-@contextmanager
-def emulator(log: Path, *options: str) -> Iterator[str]:
-    """URL of an emulator with its own request log and options; it is gone afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--request-log", log, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process.stdout:  # it says one line, and no more
-        line = process.stdout.readline()
-    try:
-        assert line.startswith("ready: "), f"the emulator said {line!r}"
-        yield line.removeprefix("ready: ").strip()
-    finally:
-        process.terminate()
-        status = process.wait(timeout=20)
-    assert status == 0
 
 
 @contextmanager

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from urllib.request import Request, urlopen
 
 import boto3
 from commands import Finished, environment_for, playbook, requests_in, writes
-from support import CREDENTIALS, REGION, ROOT
+from support import CREDENTIALS, REGION, emulator
 
 # What a test run takes of the sweeps; another seed takes others. The same every time, so that a failure is the change's and not the day's.
 SEED = int(os.environ.get("DRIFT_SEED", "16"))
@@ -55,7 +52,6 @@ class Account:
 
     endpoint: str
     directory: Path
-    process: subprocess.Popen[str] = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -106,18 +102,5 @@ class Account:
 def account(directory: Path, time_scale: float = 0) -> Iterator[Account]:
     """An account with nothing in it. Nothing of it is left at the end, whatever happened."""
     directory.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "emulator", "--port", "0", "--time-scale", str(time_scale), "--request-log", directory / "requests.jsonl"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-    )
-    try:
-        with process.stdout:
-            line = process.stdout.readline()
-        assert line.startswith("ready: "), f"the emulator said {line!r}"
-        yield Account(line.removeprefix("ready: ").strip(), directory, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+    with emulator(directory / "requests.jsonl", "--time-scale", str(time_scale)) as url:
+        yield Account(url, directory)
