@@ -53,9 +53,9 @@ def main() -> int:
             word = "; ".join(verdict.broken) or "as an undisturbed run"
             passed = f"{len(verdicts)}/{len(points)}, {time.monotonic() - start:.0f} s"
             print(f"{passed}: after {verdict.point} {verdict.operation}: {word}", flush=True)
-    verdicts.sort(key=lambda verdict: verdict.point)
-    if not named:
-        PAGE.write_text(HEAD + "\n".join(table(verdicts)) + "\n", encoding="utf-8")
+            verdicts.sort(key=lambda verdict: verdict.point)
+            if not named:  # each time, so that a sweep that is cut off leaves what it has seen
+                PAGE.write_text(HEAD + "\n".join(table(verdicts, len(points))) + "\n", encoding="utf-8")
     return any(verdict.broken for verdict in verdicts)
 
 
@@ -64,9 +64,9 @@ def judge(directory: Path, point: int, undisturbed: Undisturbed) -> Verdict:
         return judged(one, point, undisturbed)
 
 
-def table(verdicts: list[Verdict]) -> Iterable[str]:
+def table(verdicts: list[Verdict], points: int) -> Iterable[str]:
     kept = sum(not verdict.broken for verdict in verdicts)
-    yield f"{kept} of {len(verdicts)} kill points end as an undisturbed run does.\n"
+    yield f"{kept} of {len(verdicts)} kill points end as an undisturbed run does; a deployment has {points}.\n"
     yield f"| | killed after | {' | '.join(COLUMNS)} |"
     yield "|--:|---|---|---|---|---|"
     for verdict in verdicts:
