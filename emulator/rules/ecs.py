@@ -48,14 +48,17 @@ def find_service(call: Call, cluster: Cluster, name_or_arn: str) -> Service | No
     return call.state.services.get((call.region, cluster.name, name_or_arn.rpartition("/")[2]))
 
 
+def newest_active(call: Call, family: str) -> int | None:
+    """The newest active revision of a family, or None where it has none."""
+    revisions = backend_of(call).task_definitions.get(family, {})
+    return max((number for number, definition in revisions.items() if definition.status == "ACTIVE"), default=None)
+
+
 def definition_of(call: Call, name: str) -> TaskDefinition:
     """The active task definition that a call names by family, family and revision, or ARN."""
     family, _, revision = name.rpartition("/")[2].partition(":")
-    revisions = backend_of(call).task_definitions.get(family, {})
-    if not revision:
-        active = [number for number, definition in revisions.items() if definition.status == "ACTIVE"]
-        revision = str(max(active, default=0))
-    definition = revisions.get(int(revision)) if revision.isdigit() else None
+    number = revision or str(newest_active(call, family))
+    definition = backend_of(call).task_definitions.get(family, {}).get(int(number)) if number.isdigit() else None
     if definition is None:
         raise AwsError("ClientException", "TaskDefinition not found.")
     if definition.status != "ACTIVE":

@@ -1,16 +1,17 @@
-"""ECS: what RegisterTaskDefinition refuses. Moto looks at names, images and memory of containers only.
+"""ECS: which revision a family stands for, and what RegisterTaskDefinition refuses. Moto looks at names, images and memory of containers only.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html
 """
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import chain
 from typing import Any
 
 from emulator.rules import Answer, Call, Proceed, rule
-from emulator.rules.ecs import backend_of, client_error
+from emulator.rules.ecs import backend_of, client_error, newest_active
 
 FAMILY = re.compile(r"[A-Za-z0-9_-]{1,255}")
 ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
@@ -48,6 +49,22 @@ def size(text: str | None) -> int | None:
 def fits_fargate(cpu: str | None, memory: str | None) -> bool:
     """Whether Fargate has tasks of this size."""
     return size(memory) in FARGATE_MEMORY.get(size(cpu) or 0, set())
+
+
+@rule("ecs", "DescribeTaskDefinition")
+def family_stands_for_its_newest_active_revision(call: Call, proceed: Proceed) -> Answer:
+    """A family without a revision is its newest active one: ClientException where there is none. Moto takes the newest of whatever state.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTaskDefinition.html
+    """
+    family, _, revision = call.params["taskDefinition"].rpartition("/")[2].partition(":")
+    if not revision:
+        newest = newest_active(call, family)
+        if newest is None:
+            raise client_error("Unable to describe task definition.")
+        call.body = json.dumps({**call.params, "taskDefinition": f"{family}:{newest}"}).encode()
+    return proceed()
 
 
 @rule("ecs", "RegisterTaskDefinition")

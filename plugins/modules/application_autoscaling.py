@@ -27,9 +27,10 @@ options:
     type: str
     required: true
   scalable_dimension:
-    description: Which of its numbers is scaled.
+    description:
+      - Which of its numbers is scaled; required with O(state=present).
+      - Without it, O(state=absent) goes for all of them.
     type: str
-    required: true
     choices:
       - ecs:service:DesiredCount
       - dynamodb:table:ReadCapacityUnits
@@ -129,7 +130,6 @@ EXAMPLES = r"""
   threetier.aws.application_autoscaling:
     service_namespace: ecs
     resource_id: service/demo/web
-    scalable_dimension: ecs:service:DesiredCount
     state: absent
 """
 
@@ -187,6 +187,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     client,
     differences,
+    outcome,
     outcome_of,
     patiently,
     selected,
@@ -194,6 +195,7 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
+IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
 # A new service-linked role or ECS service is not known to Application Auto Scaling for some seconds.
 TOO_EARLY = ("Unable to assume IAM role", "ECS service doesn't exist")
@@ -202,27 +204,30 @@ TOO_EARLY_SECONDS = 30
 
 def identity(params: dict[str, Any]) -> dict[str, str]:
     """The fields by which AWS knows a scalable target."""
-    return {
-        "ServiceNamespace": params["service_namespace"],
-        "ResourceId": params["resource_id"],
-        "ScalableDimension": params["scalable_dimension"],
-    }
+    return without_none(
+        {
+            "ServiceNamespace": params["service_namespace"],
+            "ResourceId": params["resource_id"],
+            "ScalableDimension": params["scalable_dimension"],
+        }
+    )
 
 
-def name_of(target: dict[str, str]) -> str:
+def name_of(target: dict[str, Any]) -> str:
     """The target in words: a service has one dimension, a table two."""
     what = target["ScalableDimension"].rpartition(":")[2].removesuffix("CapacityUnits")
     return target["ResourceId"] if what == "DesiredCount" else f"{target['ResourceId']} {what}"
 
 
+def describe_targets(scaling: Any, target: dict[str, str]) -> list[dict[str, Any]]:
+    """The scalable targets of the resource, of all dimensions where none is given; there are a handful at most."""
+    request = {**target, "ResourceIds": [target["ResourceId"]]}
+    del request["ResourceId"]
+    return list(scaling.describe_scalable_targets(**request, aws_retry=True)["ScalableTargets"])
+
+
 def describe_target(scaling: Any, target: dict[str, str]) -> dict[str, Any] | None:
-    answer = scaling.describe_scalable_targets(
-        ServiceNamespace=target["ServiceNamespace"],
-        ResourceIds=[target["ResourceId"]],
-        ScalableDimension=target["ScalableDimension"],
-        aws_retry=True,
-    )
-    return next(iter(answer["ScalableTargets"]), None)
+    return next(iter(describe_targets(scaling, target)), None)
 
 
 def describe_policies(scaling: Any, target: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -365,11 +370,12 @@ def list_tags(scaling: Any, target: dict[str, Any]) -> dict[str, str]:
 
 
 def ensure_absent(scaling: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    target = identity(params)
-    current = describe_target(scaling, target)
-    if current and not check_mode:
-        scaling.deregister_scalable_target(**target, aws_retry=True)
-    return outcome_of(name_of(target), {field: current[field] for field in ("MinCapacity", "MaxCapacity")} if current else None, None)
+    before = {}
+    for target in describe_targets(scaling, identity(params)):
+        before[name_of(target)] = {field: target[field] for field in ("MinCapacity", "MaxCapacity")}
+        if not check_mode:
+            scaling.deregister_scalable_target(**{field: target[field] for field in IDENTITY}, aws_retry=True)
+    return outcome(before, {})
 
 
 def build_argument_spec() -> dict[str, Any]:
@@ -378,7 +384,6 @@ def build_argument_spec() -> dict[str, Any]:
         "resource_id": {"type": "str", "required": True},
         "scalable_dimension": {
             "type": "str",
-            "required": True,
             "choices": [
                 "ecs:service:DesiredCount",
                 "dynamodb:table:ReadCapacityUnits",
@@ -413,7 +418,7 @@ def build_argument_spec() -> dict[str, Any]:
 def main() -> None:
     module = AnsibleAWSModule(
         argument_spec=build_argument_spec(),
-        required_if=[("state", "present", ["min_capacity", "max_capacity"])],
+        required_if=[("state", "present", ["scalable_dimension", "min_capacity", "max_capacity"])],
         supports_check_mode=True,
     )
     ensure = ensure_present if module.params["state"] == "present" else ensure_absent

@@ -222,12 +222,19 @@ def can_tag(cloudwatch: Any) -> bool:
     return "Tags" in cloudwatch.meta.service_model.operation_model("PutDashboard").input_shape.members
 
 
-def read(cloudwatch: Any, name: str) -> dict[str, Any] | None:
-    """The body of the dashboard, parsed: AWS keeps neither blanks nor the order of keys for sure."""
+def read(cloudwatch: Any, name: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The body of the dashboard, parsed, for AWS keeps neither blanks nor the order of keys for sure; and its ARN. None where there is none."""
     try:
-        return json.loads(cloudwatch.get_dashboard(DashboardName=name, aws_retry=True)["DashboardBody"])
+        answer = cloudwatch.get_dashboard(DashboardName=name, aws_retry=True)
     except is_boto3_error_code(["ResourceNotFound", "DashboardNotFoundError"]):
-        return None
+        return None, None
+    return json.loads(answer["DashboardBody"]), answer["DashboardArn"]
+
+
+def arn_of(module: AnsibleAWSModule, name: str) -> str:
+    """The ARN that the dashboard will have."""
+    account, partition = get_aws_account_info(module)
+    return f"arn:{partition}:cloudwatch::{account}:dashboard/{name}"
 
 
 def refuse_foreign(body: Mapping[str, Any], params: Mapping[str, Any], region: str) -> None:
@@ -276,10 +283,10 @@ def put(module: AnsibleAWSModule, cloudwatch: Any, body: Mapping[str, Any], new_
 
 def ensure_present(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
     params, region = module.params, cloudwatch.meta.region_name
-    account, partition = get_aws_account_info(module)
+    current, current_arn = read(cloudwatch, params["name"])
+    arn = current_arn or arn_of(module, params["name"])
+    _, partition, _, _, account, _ = arn.split(":")
     body = wanted_body(params["alarms"], region, f"arn:{partition}:cloudwatch:{region}:{account}:alarm:")
-    arn = f"arn:{partition}:cloudwatch::{account}:dashboard/{params['name']}"
-    current = read(cloudwatch, params["name"])
     current_tags: dict[str, str] = {}
     if current is not None:
         refuse_foreign(current, params, region)
@@ -302,7 +309,7 @@ def ensure_present(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
 
 def ensure_absent(module: AnsibleAWSModule, cloudwatch: Any) -> dict[str, Any]:
     name = module.params["name"]
-    current = read(cloudwatch, name)
+    current, _ = read(cloudwatch, name)
     if current is None:
         return outcome_of(name, None, None)
     refuse_foreign(current, module.params, cloudwatch.meta.region_name)

@@ -39,10 +39,10 @@ options:
     default: false
   keys:
     description:
-      - Names of the table's key attributes, hash key first, which the module reads from the table where there is one.
-      - In check mode they name the items of a table that does not exist yet as the run that writes them will.
-    type: list
-    elements: str
+      - The table's key attributes, hash key first, each with its type, V(STRING), V(NUMBER) or V(BINARY).
+      - Without them the module asks the table for them, and a preview cannot name the items of a table that does not exist yet as the run
+        that writes them will.
+    type: dict
 notes:
   - The difference shows what is in the items. Set C(diff) to false and C(no_log) to true on a task whose items are secret.
   - In check mode, a table that does not exist yet lacks all items. Otherwise it is an error with O(state=present).
@@ -66,7 +66,7 @@ EXAMPLES = r"""
 - name: Write the first items, and leave those alone that are there
   threetier.aws.dynamodb_items:
     table: demo-items
-    keys: [id]
+    keys: {id: STRING}
     items:
       - {id: "1", text: First item}
       - {id: "2", text: Second item}
@@ -120,7 +120,8 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import StateEr
 
 BATCH_SIZE = 100  # BatchGetItem takes no more
 BATCH_TRIES = 10
-KEY_TYPES = {"S": "a string", "N": "a number", "B": "binary, which this module cannot express", None: "given"}
+KEY_TYPES = {"STRING": "S", "NUMBER": "N", "BINARY": "B"}
+IN_WORDS = {"S": "a string", "N": "a number", "B": "binary, which this module cannot express"}
 
 
 def canonical(value: Any) -> Any:
@@ -161,21 +162,25 @@ def shown(item: dict[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     return {field: plain.get(field) for field in fields}
 
 
-def key_types(dynamodb: Any, table: str) -> dict[str, str] | None:
-    """Names and types of the table's key attributes, hash key first; None where there is no table."""
-    try:
-        description = dynamodb.describe_table(TableName=table, aws_retry=True)["Table"]
-    except is_boto3_error_code("ResourceNotFoundException"):
-        return None
+def given_key_types(keys: Mapping[str, Any]) -> dict[str, str]:
+    """The option C(keys) in DynamoDB's types."""
+    if wrong := [f"keys: {name} must be one of {', '.join(KEY_TYPES)}, not {kind!r}" for name, kind in keys.items() if kind not in KEY_TYPES]:
+        raise StateError("; ".join(wrong))
+    return {name: KEY_TYPES[kind] for name, kind in keys.items()}
+
+
+def key_types(dynamodb: Any, table: str) -> dict[str, str]:
+    """Names and types of the table's key attributes, hash key first."""
+    description = dynamodb.describe_table(TableName=table, aws_retry=True)["Table"]
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in description["AttributeDefinitions"]}
     names = [key["AttributeName"] for key in sorted(description["KeySchema"], key=lambda key: key["KeyType"])]
     return {name: types[name] for name in names}
 
 
-def checked(items: list[dict[str, Any]], keys: Mapping[str, str | None]) -> dict[str, dict[str, Any]]:
+def checked(items: list[dict[str, Any]], keys: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """The items in DynamoDB's types by the words for their keys; all that is wrong with them is said at once.
 
-    Of a table that does not exist yet nobody knows the types of the C(keys), and perhaps not even their names.
+    Of a table that does not exist yet nobody may know the C(keys).
     """
     by_key: dict[str, dict[str, Any]] = {}
     wrong = []
@@ -186,9 +191,9 @@ def checked(items: list[dict[str, Any]], keys: Mapping[str, str | None]) -> dict
             wrong.append(f"items[{number}]: DynamoDB cannot hold a value of it: {error or 'a number of more than 38 digits'}")
             continue
         found = [
-            f"items[{number}]: the key attribute {name} must be {KEY_TYPES[kind]}" + ("" if name in item else ", and is missing")
+            f"items[{number}]: the key attribute {name} must be {IN_WORDS[kind]}" + ("" if name in item else ", and is missing")
             for name, kind in keys.items()
-            if name not in item or kind not in (None, *item[name])
+            if kind not in item.get(name, {})
         ]
         if not found:
             called = words(item, keys) or f"items[{number}]"
@@ -206,7 +211,7 @@ def words(item: dict[str, Any], keys: Iterable[str]) -> str:
     return ", ".join(f"{name}={next(iter(item[name].values()))}" for name in keys)
 
 
-def read(dynamodb: Any, table: str, keys: dict[str, str], items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def read(dynamodb: Any, table: str, keys: Mapping[str, str], items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Those of C(items) that the table holds, as it holds them, by the words for their keys."""
     wanted = [{name: item[name] for name in keys} for item in items]
     stored: dict[str, dict[str, Any]] = {}
@@ -244,13 +249,15 @@ def put(dynamodb: Any, table: str, item: dict[str, Any], hash_key: str, replace:
 
 def ensure(dynamodb: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     table, absent = params["table"], params["state"] == "absent"
-    found_keys = key_types(dynamodb, table)
-    if found_keys is None and not (absent or check_mode):
-        raise StateError(f"there is no table {table}; create it first, with threetier.aws.dynamodb_table")
-
-    keys = dict.fromkeys(params["keys"] or []) if found_keys is None else found_keys
-    given = checked(params["items"], keys)
-    stored = {} if found_keys is None else read(dynamodb, table, keys, list(given.values()))
+    keys = given_key_types(params["keys"] or {})
+    try:
+        keys = keys or key_types(dynamodb, table)
+        given = checked(params["items"], keys)
+        stored = read(dynamodb, table, keys, list(given.values()))
+    except is_boto3_error_code("ResourceNotFoundException"):
+        if not (absent or check_mode):
+            raise StateError(f"there is no table {table}; create it first, with threetier.aws.dynamodb_table") from None
+        given, stored = checked(params["items"], keys), {}
     missing = [key for key in given if key not in stored]
     if absent:
         changing = list(stored)
@@ -282,7 +289,7 @@ def main() -> None:
             "table": {"type": "str", "required": True},
             "items": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "keys": {"type": "list", "elements": "str", "no_log": False},
+            "keys": {"type": "dict", "no_log": False},
             "overwrite": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

@@ -179,6 +179,7 @@ except ImportError:
     pass  # AnsibleAWSModule says that boto3 is missing
 
 from ansible.module_utils.common.dict_transformations import snake_dict_to_camel_dict
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_message
 from ansible_collections.amazon.aws.plugins.module_utils.iam import get_aws_account_info
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.threetier.aws.plugins.module_utils.ecs import NEW_ROLE_REFUSALS, change_tags, public, tag_dict, tag_list
@@ -214,17 +215,15 @@ def number(arn: str) -> int:
     return int(arn.rpartition(":")[2])
 
 
-def newest_arn(ecs: Any, family: str, status: str) -> str | None:
-    answer = ecs.list_task_definitions(familyPrefix=family, status=status, sort="DESC", aws_retry=True)
-    return max(answer["taskDefinitionArns"], key=number, default=None)
-
-
 def describe(ecs: Any, family: str) -> dict[str, Any] | None:
-    """The newest active revision with its tags, or None where the family has none."""
-    arn = newest_arn(ecs, family, "ACTIVE")
-    if arn is None:
+    """The newest active revision with its tags, or None where the family has none.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTaskDefinition.html
+    """
+    try:
+        answer = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"], aws_retry=True)
+    except is_boto3_error_message("Unable to describe task definition"):
         return None
-    answer = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"], aws_retry=True)
     return {**answer["taskDefinition"], "tags": answer.get("tags", [])}
 
 
@@ -354,8 +353,8 @@ def described(revision: dict[str, Any]) -> dict[str, Any]:
 
 def next_revision(ecs: Any, family: str, current: dict[str, Any] | None) -> int:
     """The number that the next revision gets; AWS goes on counting where deregistered revisions stopped."""
-    inactive = newest_arn(ecs, family, "INACTIVE")
-    return max(current["revision"] if current else 0, number(inactive) if inactive else 0) + 1
+    inactive = ecs.list_task_definitions(familyPrefix=family, status="INACTIVE", sort="DESC", aws_retry=True)["taskDefinitionArns"]
+    return max([current["revision"] if current else 0, *map(number, inactive)]) + 1
 
 
 def arn_of_family(module: AnsibleAWSModule, current: dict[str, Any] | None) -> str:

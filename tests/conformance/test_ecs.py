@@ -336,6 +336,17 @@ def test_inactive_cluster(aws: Aws) -> None:
     aws("ecs").create_service(**service(aws))
 
 
+@conforms(DOCS + "APIReference/API_DescribeTaskDefinition.html")
+def test_family_stands_for_its_newest_active_revision(aws: Aws) -> None:
+    definition = task()
+    revisions = [registered(aws, definition) for _ in range(2)]
+    aws("ecs").deregister_task_definition(taskDefinition=revisions[1])
+    assert aws("ecs").describe_task_definition(taskDefinition=definition["family"])["taskDefinition"]["taskDefinitionArn"] == revisions[0]
+    aws("ecs").deregister_task_definition(taskDefinition=revisions[0])
+    message = refused("ClientException", aws("ecs").describe_task_definition, taskDefinition=definition["family"])
+    assert message == "Unable to describe task definition."
+
+
 @conforms(DOCS + "developerguide/deregister-task-definition-v2.html")
 def test_task_definition_is_active(aws: Aws) -> None:
     definition = registered(aws, task())

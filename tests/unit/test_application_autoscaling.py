@@ -90,6 +90,22 @@ def test_scales_a_table(aws, check_run_check_run):
     assert found(aws, options)[1].keys() == {"reads"}
 
 
+def test_stops_all_scaling_of_a_table(aws, run_module, check_run_check_run):
+    aws("dynamodb").create_table(
+        TableName="scaled",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    )
+    table = {"service_namespace": "dynamodb", "resource_id": "table/scaled"}
+    for kind in ("Read", "Write"):
+        options = {**table, "scalable_dimension": f"dynamodb:table:{kind}CapacityUnits", "min_capacity": 1, "max_capacity": 5}
+        run_module("application_autoscaling", **options)
+    done = check_run_check_run("application_autoscaling", **table, state="absent")
+    assert sorted(done["changes"]["deleted"]) == ["table/scaled Read", "table/scaled Write"]
+    assert found(aws, options)[0] == []
+
+
 def test_a_renamed_policy_replaces_the_old_one_before_aws_sees_two_for_one_metric(
     aws, service, run_module, check_run_check_run, monkeypatch
 ):

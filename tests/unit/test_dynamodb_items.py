@@ -65,15 +65,23 @@ def test_says_all_that_is_wrong_with_the_items(table, run_module):
 def test_previews_items_of_a_table_that_is_still_to_be_created(run_module):
     predicted = run_module("dynamodb_items", check=True, table="none-yet", items=[{"id": "1"}])
     assert predicted["changes"]["created"] == ["items[0]"] and predicted["missing"] == [{"id": "1"}]
-    item = {"text": "first", "id": 1.0, "list": "x"}
-    predicted = run_module("dynamodb_items", check=True, table="none-yet", items=[item], keys=["list", "id"])
+    item, keys = {"text": "first", "id": 1.0, "list": "x"}, {"list": "STRING", "id": "NUMBER"}
+    predicted = run_module("dynamodb_items", check=True, table="none-yet", items=[item], keys=keys)
     assert predicted["diff"] == {"before": {}, "after": {"list=x, id=1": {"text": "first", "id": 1, "list": "x"}}}
     assert predicted["missing"] == [{"list": "x", "id": 1}]
     assert not run_module("dynamodb_items", check=True, table="none-yet", items=[item], state="absent")["changed"]
-    with pytest.raises(ModuleFailed, match=r"items\[0\]: the key attribute id must be given, and is missing"):
-        run_module("dynamodb_items", check=True, table="none-yet", items=[{"list": "x"}], keys=["list", "id"])
-    with pytest.raises(ModuleFailed, match="there is no table none-yet"):
-        run_module("dynamodb_items", table="none-yet", items=[{"id": "1"}])
+    with pytest.raises(ModuleFailed, match=r"items\[0\]: the key attribute id must be a number, and is missing"):
+        run_module("dynamodb_items", check=True, table="none-yet", items=[{"list": "x"}], keys=keys)
+    for options in ({}, {"keys": keys}):
+        with pytest.raises(ModuleFailed, match="there is no table none-yet"):
+            run_module("dynamodb_items", table="none-yet", items=[item], **options)
+
+
+def test_asks_a_table_whose_keys_are_given_for_nothing_but_the_items(table, requests, check_run_check_run, run_module):
+    check_run_check_run("dynamodb_items", table=table, items=[{"id": "1"}], keys={"id": "STRING"})
+    assert "DescribeTable" not in requests
+    with pytest.raises(ModuleFailed, match="keys: id must be one of STRING, NUMBER, BINARY, not 'S'"):
+        run_module("dynamodb_items", table=table, items=[{"id": "1"}], keys={"id": "S"})
 
 
 def test_an_item_that_somebody_else_wrote_meanwhile_stays_theirs(aws, table):

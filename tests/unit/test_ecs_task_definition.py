@@ -117,7 +117,7 @@ def test_a_revision_carries_its_mark_from_the_first_moment_even_where_its_number
     run_module("ecs_task_definition", **wanted)
     assert requests[-1] == "RegisterTaskDefinition"
     run_module("ecs_task_definition", family="marked", state="absent")
-    answers["ListTaskDefinitions"] = [lambda given: given, {"taskDefinitionArns": []}]
+    answers["ListTaskDefinitions"] = [{"taskDefinitionArns": []}]
     run_module("ecs_task_definition", **wanted)
     assert requests[-2:] == ["RegisterTaskDefinition", "TagResource"]
     assert not run_module("ecs_task_definition", **wanted)["changed"]
