@@ -24,15 +24,15 @@ HEAD = """\
 
 Written by `make kill-sweep`. For each write of a deployment of [inventories/local](../inventories/local/hosts.yml), on an empty account of
 its own: the run is killed with SIGKILL, all its processes at once, when AWS has carried out that write and has not answered yet. Then the
-preview, the next run, and the one after that are held against what an undisturbed run makes.
+next run and the one after that are held against what an undisturbed run makes. What the preview says of such an account is tested on a
+sample of these points, in [test_killed.py](../tests/drift/test_killed.py).
 
-- *previewed*: `--check` succeeds, writes nothing, and says of every resource what the next run then does.
 - *converged*: the next run succeeds, and then all is there that an undisturbed run makes, with the same names and tags.
 - *none doubled*: and nothing more, NAT gateways, elastic addresses, task definition revisions and launch template versions included.
 - *unchanged after*: the run after that changes nothing, and the page answers.
 
 """
-COLUMNS = ["previewed", "converged", "none doubled", "unchanged after"]
+COLUMNS = ["converged", "none doubled", "unchanged after"]
 
 
 def main() -> int:
@@ -61,16 +61,16 @@ def main() -> int:
 
 def judge(directory: Path, point: int, undisturbed: Undisturbed) -> Verdict:
     with account(directory / str(point)) as one:
-        return judged(one, point, undisturbed)
+        return judged(one, point, undisturbed, previewed=False)
 
 
 def table(verdicts: list[Verdict], points: int) -> Iterable[str]:
     kept = sum(not verdict.broken for verdict in verdicts)
     yield f"{kept} of {len(verdicts)} kill points end as an undisturbed run does; a deployment has {points}.\n"
     yield f"| | killed after | {' | '.join(COLUMNS)} |"
-    yield "|--:|---|---|---|---|---|"
+    yield "|--:|---|---|---|---|"
     for verdict in verdicts:
-        cells = ["no" if broken else "yes" for broken in (verdict.promised, verdict.converged, verdict.doubled, verdict.unchanged)]
+        cells = ["no" if broken else "yes" for broken in (verdict.converged, verdict.doubled, verdict.unchanged)]
         yield f"| {verdict.point} | {verdict.operation} | {' | '.join(cells)} |"
     for verdict in verdicts:
         if verdict.broken:
