@@ -37,7 +37,7 @@ drift: setup ## every attribute and every variable changed, found, repaired; wri
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/mutation_table.py
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/variable_table.py
 
-kill-sweep: setup ## a run killed after each of its writes, then run again; writes docs/killed.md; two hours
+kill-sweep: setup ## a run killed after each of its writes, then run again; writes docs/killed.md; an hour and a half
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tests/drift/kill_sweep.py
 
 bench: setup ## the stack against Terraform, ROUNDS=5, into docs/performance.md; SCALE=0.05 for AWS's waits; an hour

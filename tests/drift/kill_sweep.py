@@ -1,6 +1,6 @@
 """Kill the run after each of its writes, and write down what the next ones make of it: C(python tests/drift/kill_sweep.py [POINT ...]).
 
-Two points at a time; an hour or two for all of them. Writes docs/killed.md, unless points are named.
+Two points at a time; an hour and a half for all of them on two cores. Writes docs/killed.md, unless points are named.
 """
 
 from __future__ import annotations
