@@ -20,7 +20,7 @@ options:
     type: str
     required: true
   state:
-    description: Whether the group should exist. Removal terminates its instances, protected ones too, and waits for that.
+    description: Whether the group should exist. Removal terminates its instances, protected ones too.
     type: str
     choices: [present, absent]
     default: present
@@ -45,6 +45,10 @@ options:
     description: Seconds after its start in which an unhealthy instance is not replaced.
     type: int
     default: 120
+  wait:
+    description: Whether O(state=absent) waits until the group and its instances are gone.
+    type: bool
+    default: true
   wait_timeout:
     description: Seconds that the removal may take.
     type: int
@@ -210,8 +214,9 @@ def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) ->
             empty = {"MinSize": 0, "DesiredCapacity": 0, "NewInstancesProtectedFromScaleIn": False}
             autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **empty, aws_retry=True)
             autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True)
-        removal = f"the removal of auto-scaling group {name}"
-        wait_for(lambda: describe(autoscaling, name), lambda group: group is None, params["wait_timeout"], removal)
+        if params["wait"]:
+            removal = f"the removal of auto-scaling group {name}"
+            wait_for(lambda: describe(autoscaling, name), lambda group: group is None, params["wait_timeout"], removal)
     return outcome_of(name, {field: current[field] for field in ("MinSize", "MaxSize", "VPCZoneIdentifier")}, None)
 
 
@@ -232,6 +237,7 @@ def build_argument_spec() -> dict[str, Any]:
         "subnets": {"type": "list", "elements": "str"},
         "new_instances_protected_from_scale_in": {"type": "bool", "default": False},
         "health_check_grace_period": {"type": "int", "default": 120},
+        "wait": {"type": "bool", "default": True},
         "wait_timeout": {"type": "int", "default": 600},
         "tags": {"type": "dict", "aliases": ["resource_tags"]},
         "purge_tags": {"type": "bool", "default": True},

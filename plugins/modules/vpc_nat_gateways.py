@@ -46,10 +46,10 @@ options:
     elements: str
   wait:
     description:
-      - Whether O(state=present) waits until all gateways are available, some two minutes.
-      - Until then AWS may refuse a route to one (C(InvalidNatGatewayID.NotFound)).
+      - Whether O(state=present) waits until all gateways are available, some two minutes. Not by default. Until then AWS may refuse a
+        route to one (C(InvalidNatGatewayID.NotFound)).
+      - Whether O(state=absent) waits until they are deleted, and then releases the addresses. By default it does. Without, run it again later.
     type: bool
-    default: false
   wait_timeout:
     description: Seconds that the wait, or the removal, may take.
     type: int
@@ -57,8 +57,7 @@ options:
   state:
     description:
       - Whether the gateways should exist.
-      - V(absent) deletes all gateways of the VPC that carry all of O(tags), waits until they are deleted, and then releases their addresses
-        and all others that carry O(tags).
+      - V(absent) deletes all gateways of the VPC that carry all of O(tags), and releases their addresses and all others that carry O(tags).
     type: str
     choices: [present, absent]
     default: present
@@ -247,15 +246,19 @@ def set_tags(ec2: Any, gateway: Mapping[str, Any], change: TagChange, tags: Mapp
         ec2.delete_tags(Resources=resources, Tags=[{"Key": key} for key in change.to_remove], aws_retry=True)
 
 
-def remove(ec2: Any, vpc_id: str | None, gateways: list[dict[str, Any]], addresses: list[dict[str, Any]], seconds: float) -> None:
-    """Deletes the gateways side by side, waits until AWS has, and releases the addresses."""
-    deadline = time.monotonic() + seconds
+def start_removal(ec2: Any, gateways: list[dict[str, Any]]) -> None:
     for gateway in gateways:
         if gateway["State"] != "deleting":
             try:
                 ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"], aws_retry=True)
             except is_boto3_error_code("NatGatewayNotFound"):
                 pass
+
+
+def remove(ec2: Any, vpc_id: str | None, gateways: list[dict[str, Any]], addresses: list[dict[str, Any]], seconds: float) -> None:
+    """Deletes the gateways side by side, waits until AWS has, and releases the addresses."""
+    deadline = time.monotonic() + seconds
+    start_removal(ec2, gateways)
     if gateways:
         ids = {gateway["NatGatewayId"] for gateway in gateways}
         wait_for(
@@ -412,10 +415,17 @@ def ensure_absent(ec2: Any, params: dict[str, Any], check_mode: bool) -> dict[st
             and address["Tags"].get("Name") not in names
             and planned(address["Tags"].get("Name", "")) not in params["keep"]
         ]
-    addresses = addresses_to_release(gateways, addresses)
+    all_addresses = addresses_to_release(gateways, addresses)
+    if params["wait"] is False:
+        if not check_mode:
+            # they are found by their tags when their gateways are gone
+            if untagged := [address["AllocationId"] for address in all_addresses if address not in addresses]:
+                ec2.create_tags(Resources=untagged, Tags=ansible_dict_to_boto3_tag_list(tags), aws_retry=True)
+            start_removal(ec2, gateways)
+        return outcome(removal(gateways, []), {})
     if not check_mode:
-        remove(ec2, params["vpc_id"], gateways, addresses, params["wait_timeout"])
-    return outcome(removal(gateways, addresses), {})
+        remove(ec2, params["vpc_id"], gateways, all_addresses, params["wait_timeout"])
+    return outcome(removal(gateways, all_addresses), {})
 
 
 def public(name: str, gateway: Mapping[str, Any]) -> dict[str, Any]:
@@ -442,7 +452,7 @@ def main() -> None:
             },
             "purge": {"type": "bool", "default": False},
             "keep": {"type": "list", "elements": "str"},
-            "wait": {"type": "bool", "default": False},
+            "wait": {"type": "bool"},
             "wait_timeout": {"type": "int", "default": 600},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "tags": {"type": "dict", "aliases": ["resource_tags"]},

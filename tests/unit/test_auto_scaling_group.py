@@ -32,6 +32,13 @@ def test_creates_changes_and_deletes(aws, group, check_run_check_run):
     check_run_check_run("auto_scaling_group", name="g1", state="absent")
 
 
+def test_a_removal_need_not_be_waited_for(group, run_module, requests):
+    run_module("auto_scaling_group", name="g6", **group)
+    requests.clear()
+    assert run_module("auto_scaling_group", name="g6", state="absent", wait=False)["changes"]["deleted"] == ["g6"]
+    assert requests == ["DescribeAutoScalingGroups", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup"]
+
+
 def test_previews_a_group_in_subnets_that_are_not_made_yet(group, run_module, requests):
     wanted = group | {"subnets": [state.planned("b"), state.planned("a")]}
     preview = run_module("auto_scaling_group", check=True, name="g4", **wanted)

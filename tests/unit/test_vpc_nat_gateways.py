@@ -198,6 +198,18 @@ def test_releases_the_address_of_a_gateway_that_lost_its_tags(aws, network, run_
     assert gateway["public_ip"] not in [address["PublicIp"] for address in aws("ec2").describe_addresses()["Addresses"]]
 
 
+def test_a_removal_that_does_not_wait_leaves_the_addresses_to_the_next_one(aws, network, run_module, requests):
+    done = run_module("vpc_nat_gateways", **network)
+    aws("ec2").delete_tags(Resources=[gateway["allocation_id"] for gateway in done["nat_gateways"][:1]])
+    requests.clear()
+    started = run_module("vpc_nat_gateways", **absent(network), wait=False)
+    assert started["changes"]["deleted"] == [gateway["name"] for gateway in network["gateways"]]
+    assert requests == ["DescribeNatGateways", "DescribeAddresses", "CreateTags", "DeleteNatGateway", "DeleteNatGateway"]
+    assert len(addresses(aws, network)) == 2
+    run_module("vpc_nat_gateways", **absent(network))
+    assert not gateways(aws, network) and not addresses(aws, network)
+
+
 def test_previews_a_vpc_that_does_not_exist_yet_without_a_request(run_module, requests):
     planned_subnets = [{"name": "demo-a", "subnet_id": state.planned("subnet")}, {"name": "demo-b", "subnet_id": state.planned("subnet")}]
     params = {"vpc_id": state.planned("demo"), "gateways": planned_subnets, "tags": {"threetier:stack": "demo"}}
