@@ -316,6 +316,37 @@ def tasks_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
     )
 
 
+def profile_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
+    """What an unchanged run is made of: CPU time by process, and plays that do nothing. There is nothing to hold."""
+    rounds = [one["warm"] for one in results["parts"]["profile"]["rounds"]]
+    kinds = {
+        "controller": "`ansible-playbook` itself: variables, conditions, what to do next, what it prints",
+        "packing": "packing the modules ahead, in the background",
+        "workers": "workers, a fork a task: its arguments, its module's start, its result",
+        "warm": "the warm process: imports, a fork a module",
+        "modules": "modules: clients, requests, comparing",
+    }
+    rows = [
+        [title, str(rounds[-1]["shares"][kind][0]), Summary.of(one["shares"][kind][1] for one in rounds).show()]
+        for kind, title in kinds.items()
+    ]
+    rows.append(["all, with what is not Python's", "", Summary.of(one["cpu"] for one in rounds).show()])
+    count = rounds[-1]["tasks"]
+    plays = {
+        "nothing": "no task",
+        "set_fact": f"{count} × `ansible.builtin.set_fact`, no module",
+        "ping": f"{count} × `ansible.builtin.ping`, warm",
+        "site.yml": f"`site.yml` again, {count} tasks",
+    }
+    return "\n\n".join(
+        [
+            conditions(results, "profile"),
+            table(["an unchanged run", "processes", "CPU s"], rows),
+            table(["a play of", "seconds"], [[title, Summary.of(one["seconds"][name] for one in rounds).show()] for name, title in plays.items()]),
+        ]
+    ), []
+
+
 def fleet_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
     """Many stacks in one run, against one."""
     result = results["parts"]["fleet"]
@@ -408,9 +439,9 @@ def write(results: dict[str, Any], page: Path) -> list[Bar]:
             plot.write_text(svg(results["parts"]["stack"]["rounds"]))
             block, bars = stack_block(results, plot.name)
         elif part == "stack":
-            part, (block, bars) = "waits", waits_block(results)
+            part, (block, bars) = f"waits {results['time_scale']:g}", waits_block(results)
         else:
-            block, bars = tasks_block(results) if part == "tasks" else fleet_block(results)
+            block, bars = {"tasks": tasks_block, "fleet": fleet_block, "profile": profile_block}[part](results)
         text = fill(text, part, block)
         judged += bars
     page.write_text(text)

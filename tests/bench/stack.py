@@ -1,8 +1,9 @@
 """The whole stack: the collection with and without its warm connection, Mitogen and Terraform, one after another on the same emulator.
 
 C(make bench), or C(python -m tests.bench.stack) in the checkout, measures in rounds. In each round every contestant creates its stack on a
-fresh emulator, finds nothing to change, and removes it; the order rotates from round to round. Other parts measure a single task and a
-fleet. With C(--time-scale) only the creation is measured, against the critical path of AWS's own times.
+fresh emulator, finds nothing to change, and removes it; the order rotates from round to round. Other parts measure a single task, a
+fleet, and what an unchanged run is made of. With C(--time-scale) only the creation is measured, against the critical path of AWS's own
+times.
 
 It says on stderr what it is doing, and writes docs/performance.md and its plot. Ends with status 1 where something failed or a bar is
 missed. Linux only. Nothing is contacted but loopback, except that Mitogen is installed by pip.
@@ -261,15 +262,18 @@ def ansible(name: str, connection: str, environment: dict[str, str] | None = Non
             ]
         )  # fmt: skip
 
+    phases = {
+        "create": playbook("site.yml"),
+        "no change": playbook("site.yml"),
+        "no change, not verified": playbook("site.yml", "--skip-tags", "verify"),
+        "preview": playbook("site.yml", "--check", "--diff"),
+        "removal": playbook("teardown.yml", "--extra-vars", json.dumps({"teardown_confirm": "{{ inventory_hostname }}"})),
+    }
+    if name != "warm":  # that these have a preview, too, is nothing new, and they take minutes
+        phases = {phase: phases[phase] for phase in ("create", "no change", "removal")}
     return Contestant(
         name,
-        {
-            "create": playbook("site.yml"),
-            "no change": playbook("site.yml"),
-            "no change, not verified": playbook("site.yml", "--skip-tags", "verify"),
-            "preview": playbook("site.yml", "--check", "--diff"),
-            "removal": playbook("teardown.yml", "--extra-vars", json.dumps({"teardown_confirm": "{{ inventory_hostname }}"})),
-        },
+        phases,
         environment or {},
         connection=connection,
     )
@@ -476,6 +480,57 @@ def measure_fleet(options: argparse.Namespace, directory: Path) -> dict[str, Any
     return {"rounds": rounds, "size": FLEET, "regions": len(FLEET_REGIONS)}
 
 
+def measure_profile(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
+    """Whose CPU time an unchanged run takes, and what Ansible takes for as many tasks that do nothing."""
+    ours = ansible("warm", "threetier.aws.warm")
+    account = directory / "account"
+    rounds = []
+    with emulator(directory, 0) as running:
+        say("profile: create ...")
+        phase(ours, "create", running, options.timeout, directory)
+        for number in range(options.rounds):
+            account.unlink(missing_ok=True)
+            accounted = {"PYTHONPATH": str(HERE / "accounting"), "BENCH_ACCOUNTING": str(account)}
+            environment = environment_for(running.url, directory, accounted)
+            cost = measured(ours.phases["no change"], options.timeout, directory, ROOT, environment)
+            count = int(re.findall(r"ok=(\d+)", cost["said"])[-1])
+            found = {"cpu": cost["cpu"], "shares": shares(account.read_text()), "seconds": {"site.yml": cost["end"] - cost["start"]}}
+            for name, task, times in (
+                ("nothing", {}, 0),
+                ("set_fact", {"ansible.builtin.set_fact": {"a": 1}}, count),
+                ("ping", {"ansible.builtin.ping": {}}, count),
+            ):
+                playbook = directory / "tasks.yml"
+                playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task] * times}]))
+                command = Command(
+                    [BIN / "ansible-playbook", playbook, "--inventory", INVENTORY, "--extra-vars", f"ansible_connection={ours.connection}"]
+                )
+                cost = measured(command, options.timeout, directory, ROOT, environment_for(running.url, directory, {}))
+                found["seconds"][name] = cost["end"] - cost["start"]
+            said = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found["seconds"].items())
+            say(f"profile, round {number + 1} of {options.rounds}: {said}")
+            rounds.append({"warm": {**found, "tasks": count}})
+    return {"rounds": rounds}
+
+
+def shares(account: str) -> dict[str, tuple[int, float]]:
+    """Processes and CPU seconds by what they did, from the lines that C(accounting/sitecustomize.py) wrote."""
+    processes = [(int(pid), int(parent), program, float(cpu)) for pid, parent, program, cpu in map(str.split, account.splitlines())]
+    # Whoever has the most children is the controller among Ansible's processes, and the warm process among the others.
+    root = {
+        program: Counter(parent for _, parent, whose, _ in processes if whose == program).most_common(1)[0][0]
+        for program in ("ansible", "warm")
+    }
+    found: dict[str, list[float]] = {"controller": [], "packing": [], "workers": [], "warm": [], "modules": []}
+    for pid, parent, program, cpu in processes:
+        if program == "ansible":
+            kind = "controller" if pid == root["ansible"] else "workers" if parent == root["ansible"] else "packing"
+        else:
+            kind = "modules" if parent == root["warm"] else "warm"
+        found[kind].append(cpu)
+    return {kind: (len(each), sum(each)) for kind, each in found.items()}
+
+
 def machine() -> dict[str, Any]:
     """What was measured on, and with."""
     processor = next(
@@ -516,7 +571,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-PARTS = {"stack": measure_stack, "tasks": measure_tasks, "fleet": measure_fleet}
+PARTS = {"stack": measure_stack, "tasks": measure_tasks, "fleet": measure_fleet, "profile": measure_profile}
 CONTESTANTS = ["warm", "local", "mitogen", "terraform"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench import report
 from tests.bench.critical_path import STAGES, Stage, critical_path
-from tests.bench.stack import idle_seconds
+from tests.bench.stack import idle_seconds, shares
 
 SECONDS = {"short": 1, "middle": 5, "long": 20}
 
@@ -93,7 +93,7 @@ def test_a_contestant_that_failed_leaves_its_bars_out_and_is_named() -> None:
 
 def test_only_what_was_measured_is_written_into_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- stack -->\nold\n<!-- /stack -->\n<!-- waits -->\nkept\n<!-- /waits -->\n")
+    page.write_text("before\n<!-- stack -->\nold\n<!-- /stack -->\n<!-- waits 0.05 -->\nkept\n<!-- /waits 0.05 -->\n")
     report.write(results([10]), page)
     text = page.read_text()
     assert "old" not in text and "kept" in text and text.startswith("before\n<!-- stack -->\n")
@@ -111,3 +111,17 @@ def test_a_page_without_a_place_for_what_was_measured_is_refused() -> None:
 
 def test_a_contestant_sleeps_only_while_it_waits_for_no_request() -> None:
     assert idle_seconds([(0, 1), (1, 2), (2, 3)], [(0.8, 1.4)]) == 1
+
+
+def test_cpu_time_is_told_apart_by_whose_child_a_process_was() -> None:
+    account = """
+    21 10 ansible 0.5
+    90 21 ansible 3
+    22 10 ansible 0.25
+    10 1 ansible 2
+    31 30 warm 0.125
+    32 30 warm 0.5
+    30 29 warm 1.5
+    """
+    found = shares(account.strip())
+    assert found == {"controller": (1, 2), "packing": (1, 3), "workers": (2, 0.75), "warm": (1, 1.5), "modules": (2, 0.625)}
