@@ -515,7 +515,9 @@ def measure_profile(options: argparse.Namespace, directory: Path) -> dict[str, A
 
 def shares(account: str) -> dict[str, tuple[int, float]]:
     """Processes and CPU seconds by what they did, from the lines that C(accounting/sitecustomize.py) wrote."""
-    processes = [(int(pid), int(parent), program, float(cpu)) for pid, parent, program, cpu in map(str.split, account.splitlines())]
+    # A process that runs what is registered for its exit, and then leaves, says it twice; the later one counts.
+    lines = {pid: (int(pid), int(parent), program, float(cpu)) for pid, parent, program, cpu in map(str.split, account.splitlines())}
+    processes = [*lines.values()]
     # Whoever has the most children is the controller among Ansible's processes, and the warm process among the others.
     root = {
         program: Counter(parent for _, parent, whose, _ in processes if whose == program).most_common(1)[0][0]

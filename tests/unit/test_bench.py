@@ -120,6 +120,7 @@ def test_cpu_time_is_told_apart_by_whose_child_a_process_was() -> None:
     22 10 ansible 0.25
     10 1 ansible 2
     31 30 warm 0.125
+    32 30 warm 0.25
     32 30 warm 0.5
     30 29 warm 1.5
     """
