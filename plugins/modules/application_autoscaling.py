@@ -195,7 +195,8 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
-IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+# The fields by which AWS knows a scalable target, and their options.
+IDENTITY = {"ServiceNamespace": "service_namespace", "ResourceId": "resource_id", "ScalableDimension": "scalable_dimension"}
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
 # A new service-linked role or ECS service is not known to Application Auto Scaling for some seconds.
 TOO_EARLY = ("Unable to assume IAM role", "ECS service doesn't exist")
@@ -203,14 +204,7 @@ TOO_EARLY_SECONDS = 30
 
 
 def identity(params: dict[str, Any]) -> dict[str, str]:
-    """The fields by which AWS knows a scalable target."""
-    return without_none(
-        {
-            "ServiceNamespace": params["service_namespace"],
-            "ResourceId": params["resource_id"],
-            "ScalableDimension": params["scalable_dimension"],
-        }
-    )
+    return without_none({field: params[option] for field, option in IDENTITY.items()})
 
 
 def name_of(target: dict[str, Any]) -> str:
@@ -221,9 +215,8 @@ def name_of(target: dict[str, Any]) -> str:
 
 def describe_targets(scaling: Any, target: dict[str, str]) -> list[dict[str, Any]]:
     """The scalable targets of the resource, of all dimensions where none is given; there are a handful at most."""
-    request = {**target, "ResourceIds": [target["ResourceId"]]}
-    del request["ResourceId"]
-    return list(scaling.describe_scalable_targets(**request, aws_retry=True)["ScalableTargets"])
+    others = {field: value for field, value in target.items() if field != "ResourceId"}
+    return list(scaling.describe_scalable_targets(ResourceIds=[target["ResourceId"]], **others, aws_retry=True)["ScalableTargets"])
 
 
 def describe_target(scaling: Any, target: dict[str, str]) -> dict[str, Any] | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from commands import run
 from runs import Account, account
+from support import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +24,32 @@ def test_a_stack_as_described_is_no_drift(stack: Account) -> None:
     run = stack.site(book="drift.yml")
     assert run.finished.status == 0, str(run.finished)
     assert (run.report["status"], run.report["changes"], run.writes) == ("as described", [], [])
+
+
+def test_a_job_of_awx_says_the_same(stack: Account) -> None:
+    # AWX runs its jobs with ansible-runner: on a terminal of its own, and with a callback that makes an event of each result.
+    job = stack.directory / "job"
+    command = ["ansible-runner", "run", str(job), "--playbook", "playbooks/drift.yml", "--project-dir", str(ROOT), "--ident", "1", "-vvv"]
+    finished = run([*command, "--inventory", str(ROOT / "inventories" / "local")], stack.environment)
+    assert finished.status == 0, str(finished)
+    assert "demo: all" in finished.output and " resources are as described" in finished.output
+    assert "> WARM " in finished.output
+    events = [json.loads(file.read_text())["event"] for file in (job / "artifacts" / "1" / "job_events").glob("*.json")]
+    assert events.count("runner_on_ok") > 40 and "runner_on_failed" not in events
+    assert warm_processes(stack) == []
+
+
+def warm_processes(stack: Account) -> list[str]:
+    """Those that serve the runs of this account, by their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = str(stack.directory).encode() in (process / "environ").read_bytes()
+            if ours and b"warm_server" in (process / "cmdline").read_bytes():
+                found.append(process.name)
+        except OSError:
+            continue  # it has just ended
+    return found
 
 
 def test_a_change_by_hand_ends_with_status_2_and_three_reports(stack: Account) -> None:
