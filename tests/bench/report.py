@@ -254,7 +254,7 @@ def unclean(rounds: list[dict[str, Any]]) -> list[str]:
 
 
 def waits_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
-    """Creation where AWS's waits take their share, against the critical path."""
+    """Creation where AWS's waits take their share, against the critical path; removal beside it."""
     result, scale = results["parts"]["stack"], results["time_scale"]
     rounds, path, on_aws = result["rounds"], critical_path(), critical_path(on_aws=True)
     least = path.seconds * scale
@@ -274,6 +274,7 @@ def waits_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
                 *share,
                 f"{median(found) / least:.2f} ×",
                 Summary.of(numbers(rounds, who, "create", "requests")).show(0),
+                Summary.of(removal).show() if (removal := numbers(rounds, who, "removal", "seconds")) else "",
             ]
         )
         if who == "warm":
@@ -283,7 +284,10 @@ def waits_block(results: dict[str, Any]) -> tuple[str, list[Bar]]:
         f"Time scale {scale:g}. Critical path: {path}, {path.seconds:g} s on AWS's table, **{least:.1f} s** at this scale. "
         f"On AWS itself it is longer ({on_aws}, {on_aws.seconds:g} s): instances and tasks reach ECS and ECR through the NAT gateways, "
         "which the emulator does not ask of them.",
-        table(["create", "seconds", "before the first slow step", "after the last one", "to the critical path", "requests"], rows),
+        table(
+            ["create", "seconds", "before the first slow step", "after the last one", "to the critical path", "requests", "removal: seconds"],
+            rows,
+        ),
         bars_table(bars) if bars else "",
         " ".join(f"{text}." for text in not_measured(result)),
         "Failed: " + "; ".join(failed) + "." if (failed := failures({"parts": {"stack": result}})) else "",
