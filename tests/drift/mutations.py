@@ -1402,6 +1402,7 @@ EXCEPTIONS = {
     "*name": "it is the resource: another name is another resource",
     "*.vpc_id": "nothing moves to another VPC",
     "*.state": "whether, not what",
+    "*.wait": "when the task ends, not what",
     "*.purge*": "whether what is more is deleted, which is mutated",
     "ecs_service.cluster": "a service stays in its cluster",
     "application_autoscaling.resource_id": "it is the resource",
