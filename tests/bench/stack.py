@@ -433,6 +433,16 @@ def measure_stack(options: argparse.Namespace, directory: Path) -> dict[str, Any
     return {"rounds": rounds, "unable": unable}
 
 
+def play_seconds(one: Contestant, task: dict[str, Any], times: int, running: Emulator, timeout: float, directory: Path) -> float:
+    """How long a play takes in which a task stands so many times."""
+    playbook = directory / "tasks.yml"
+    playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task] * times}]))
+    variable = f"ansible_connection={one.connection}"
+    command = Command([BIN / "ansible-playbook", playbook, "--inventory", INVENTORY, "--extra-vars", variable])
+    cost = measured(command, timeout, directory, ROOT, environment_for(running.url, directory, one.environment))
+    return cost["end"] - cost["start"]
+
+
 def measure_tasks(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Seconds of one task more in a play, for each way to run modules."""
     able, unable = contestants([name for name in options.contestants if name != "terraform"], directory, options.time_scale)
@@ -447,12 +457,7 @@ def measure_tasks(options: argparse.Namespace, directory: Path) -> dict[str, Any
                 for name, task in modules.items():
                     seconds = []
                     for count in (1, TASKS + 1):
-                        playbook = directory / "tasks.yml"
-                        playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task] * count}]))
-                        variable = f"ansible_connection={one.connection}"
-                        command = Command([BIN / "ansible-playbook", playbook, "--inventory", INVENTORY, "--extra-vars", variable])
-                        cost = measured(command, options.timeout, directory, ROOT, environment_for(running.url, directory, one.environment))
-                        seconds.append(cost["end"] - cost["start"])
+                        seconds.append(play_seconds(one, task, count, running, options.timeout, directory))
                     found[one.name][name] = (seconds[1] - seconds[0]) / TASKS
                 say(", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in found[one.name].items()))
             rounds.append(found)
@@ -500,13 +505,7 @@ def measure_profile(options: argparse.Namespace, directory: Path) -> dict[str, A
                 ("set_fact", {"ansible.builtin.set_fact": {"a": 1}}, count),
                 ("ping", {"ansible.builtin.ping": {}}, count),
             ):
-                playbook = directory / "tasks.yml"
-                playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task] * times}]))
-                command = Command(
-                    [BIN / "ansible-playbook", playbook, "--inventory", INVENTORY, "--extra-vars", f"ansible_connection={ours.connection}"]
-                )
-                cost = measured(command, options.timeout, directory, ROOT, environment_for(running.url, directory, {}))
-                found["seconds"][name] = cost["end"] - cost["start"]
+                found["seconds"][name] = play_seconds(ours, task, times, running, options.timeout, directory)
             said = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found["seconds"].items())
             say(f"profile, round {number + 1} of {options.rounds}: {said}")
             rounds.append({"warm": {**found, "tasks": count}})
