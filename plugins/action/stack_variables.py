@@ -37,6 +37,7 @@ FACTS = {
     "network_vpc_id",
     "preflight_availability_zones",
     "preflight_aws",
+    "service_scaling",
     "service_task_definitions",
 }
 

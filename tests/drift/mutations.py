@@ -1075,7 +1075,7 @@ Resource("service", "ecs_task_definition", "demo-api").lose(
     [API.says("taskDefinition")],
 )
 
-SCALING, API_SCALING = (Resource("service", "application_autoscaling", f"service/demo/{tier}") for tier in ("web", "api"))
+SCALING, API_SCALING = (Resource("scaling", "application_autoscaling", f"service/demo/{tier}") for tier in ("web", "api"))
 SCALING.change("MinCapacity", lambda hand: hand.application_autoscaling.register_scalable_target(**hand.scalable("web"), MinCapacity=1))
 SCALING.change("MaxCapacity", lambda hand: hand.application_autoscaling.register_scalable_target(**hand.scalable("web"), MaxCapacity=20))
 SCALING.change(
