@@ -52,6 +52,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._preview: bool | None = None
         self._layer, self._since = "", time.monotonic()
+        self._items: dict[str, list[str]] = {}  # by host, what the items of the loop that runs have failed with
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._next_layer("")
@@ -60,6 +61,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._next_layer(layer_of(task))
+        self._items = {}
 
     def _next_layer(self, layer: str) -> None:
         """All stacks of a play go through the layers together, so that each of them took the time that passed."""
@@ -78,10 +80,16 @@ class CallbackModule(CallbackBase):
     def v2_runner_item_on_ok(self, result: Any) -> None:
         self._note(result)
 
+    # A loop's own message is only that "one or more items failed".
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._items.setdefault(result.host.get_name(), []).append(result.result.get("msg", "failed"))
+
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._note(result)
         if not ignore_errors and result.task.action != f"{COLLECTION}drift":
-            LEDGERS[result.host.get_name()].error = f"{result.task.get_name()}: {result.result.get('msg', 'failed')}"
+            host = result.host.get_name()
+            reasons = self._items.get(host) or [result.result.get("msg", "failed")]
+            LEDGERS[host].error = f"{result.task.get_name()}: {'; '.join(dict.fromkeys(reasons))}"
 
     def _note(self, result: Any) -> None:
         ledger = LEDGERS.setdefault(result.host.get_name(), Ledger(result.host.get_name()))
