@@ -26,6 +26,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  wait:
+    description:
+      - Whether O(state=absent) waits until the cluster is gone. Without, it only starts to detach the capacity providers, which takes AWS a
+        minute, in which the container instances can go; run it again later.
+    type: bool
+    default: true
   container_insights:
     description:
       - Whether CloudWatch collects Container Insights, which it bills as custom metrics.
@@ -272,29 +278,37 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
 
 
 def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    name = params["name"]
-    current = describe(ecs, name) if check_mode else settled(ecs, name)
+    name, wait = params["name"], params["wait"]
+    current = settled(ecs, name) if wait and not check_mode else describe(ecs, name)
     if current is None:
         return outcome_of(name, None, None)
+    attached = bool(current.get("capacityProviders")) and not busy(current)
     if not check_mode:
         try:
-            if current.get("capacityProviders"):
+            if attached:
                 put_capacity_providers(ecs, name, [], [])
-                settled(ecs, name)
-            patiently(lambda: ecs.delete_cluster(cluster=name, aws_retry=True), (*BUSY, *STOPPED_STILL_KNOWN))
+            if wait:
+                if attached:
+                    settled(ecs, name)
+                patiently(lambda: ecs.delete_cluster(cluster=name, aws_retry=True), (*BUSY, *STOPPED_STILL_KNOWN))
         except ClientError as error:
             reason = IN_THE_WAY.get(error.response["Error"]["Code"])
             if reason is None:
                 raise
             raise StateError(f"cluster {name} cannot be deleted: {reason}") from error
-        settled(ecs, name)
-    return outcome_of(name, {**shown(comparable(current)), "tags": tag_dict(current)}, None)
+        if wait:
+            settled(ecs, name)
+    if wait:
+        return outcome_of(name, {**shown(comparable(current)), "tags": tag_dict(current)}, None)
+    providers = {"capacityProviders": sorted(current["capacityProviders"])} if attached else {}
+    return outcome_of(name, providers, dict.fromkeys(providers, []))
 
 
 def build_argument_spec() -> dict[str, Any]:
     return {
         "name": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "wait": {"type": "bool", "default": True},
         "container_insights": {"type": "str", "choices": ["disabled", "enabled", "enhanced"]},
         "capacity_providers": {"type": "list", "elements": "str"},
         "default_capacity_provider_strategy": strategy_argument_spec(),

@@ -137,3 +137,13 @@ def test_removal_detaches_the_providers_first_and_says_what_is_in_the_way(run_mo
     with pytest.raises(ModuleFailed, match="cluster demo cannot be deleted: it still has services"):
         run_module("ecs_cluster", name="demo", state="absent")
     assert ecs.calls == ["put", "delete", "delete"]
+
+
+def test_a_removal_without_a_wait_starts_to_detach_the_providers_once(run_module, fake):
+    ecs = fake(capacityProviders=["instances"])
+    started = run_module("ecs_cluster", name="demo", state="absent", wait=False)
+    assert started["diff"] == {"before": {"demo": {"capacityProviders": ["instances"]}}, "after": {"demo": {"capacityProviders": []}}}
+    assert not run_module("ecs_cluster", name="demo", state="absent", wait=False)["changed"]
+    assert ecs.calls == ["put"]
+    assert run_module("ecs_cluster", name="demo", state="absent")["changes"]["deleted"] == ["demo"]
+    assert ecs.calls == ["put", "delete"]
