@@ -11,8 +11,10 @@ from typing import Any
 from ansible.module_utils.common.dict_transformations import camel_dict_to_snake_dict
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.tagging import ansible_dict_to_boto3_tag_list, boto3_tag_list_to_ansible_dict
+from ansible_collections.threetier.aws.plugins.module_utils.state import StateError, wait_for
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange
 
+SETTLE_SECONDS = 600  # that a change of a cluster may take
 # What ECS answers while a role that has just been made is not yet known everywhere.
 NEW_ROLE_REFUSALS = (
     "Unable to assume the service linked role",
@@ -43,6 +45,31 @@ def change_tags(ecs: Any, arn: str, change: TagChange) -> None:
 def public(resource: Mapping[str, Any], raw: tuple[str, ...] = ()) -> dict[str, Any]:
     """A described resource in the collection's snake_case, tags as a dictionary; the values of C(raw) stay as AWS names them."""
     return {**camel_dict_to_snake_dict(resource, ignore_list=["tags", *raw]), "tags": tag_dict(resource)}
+
+
+def describe_cluster(ecs: Any, name: str) -> dict[str, Any] | None:
+    """The cluster, or None where it does not exist; AWS keeps deleted ones as INACTIVE for a while."""
+    answer = ecs.describe_clusters(clusters=[name], include=["TAGS", "SETTINGS", "ATTACHMENTS"], aws_retry=True)
+    return next((cluster for cluster in answer["clusters"] if cluster["status"] != "INACTIVE"), None)
+
+
+def is_busy(cluster: dict[str, Any] | None) -> bool:
+    """Whether AWS is still making, changing or removing it; capacity providers of instances take a minute to attach."""
+    if cluster is None:
+        return False
+    return cluster["status"] in ("PROVISIONING", "DEPROVISIONING") or cluster.get("attachmentsStatus") == "UPDATE_IN_PROGRESS"
+
+
+def settled(ecs: Any, name: str) -> dict[str, Any] | None:
+    """The cluster once AWS is through with its last change, None where it does not exist. Raises StateError where that takes too long."""
+    what = f"the end of the last change of cluster {name}"
+    return wait_for(lambda: describe_cluster(ecs, name), lambda cluster: not is_busy(cluster), SETTLE_SECONDS, what)
+
+
+def check_attached(cluster: Mapping[str, Any] | None) -> None:
+    """Raises StateError where AWS could not attach the capacity providers of a cluster."""
+    if cluster and (cluster["status"] == "FAILED" or cluster.get("attachmentsStatus") == "UPDATE_FAILED"):
+        raise StateError(f"AWS could not attach the capacity providers of cluster {cluster['clusterName']}: {cluster.get('attachments')}")
 
 
 def describe_services(ecs: Any, cluster: str, names: list[str]) -> list[dict[str, Any]]:

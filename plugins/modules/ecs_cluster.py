@@ -28,8 +28,10 @@ options:
     default: present
   wait:
     description:
+      - Whether O(state=present) waits until the capacity providers are attached, which takes AWS a minute. Without,
+        M(threetier.aws.ecs_service) waits for it before it makes a service.
       - Whether O(state=absent) waits until the cluster is gone. Without, it only starts to detach the capacity providers, which takes AWS a
-        minute, in which the container instances can go; run it again later.
+        minute, too, in which the container instances can go; run it again later.
     type: bool
     default: true
   container_insights:
@@ -148,9 +150,14 @@ except ImportError:
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
     NEW_ROLE_REFUSALS,
+    SETTLE_SECONDS,
     change_tags,
+    check_attached,
+    describe_cluster,
+    is_busy,
     ordered_strategy,
     public,
+    settled,
     strategy_argument_spec,
     strategy_by_provider,
     strategy_items,
@@ -168,7 +175,6 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change, text_tags
 
-SETTLE_SECONDS = 600
 # Instances and tasks that have just been stopped stay registered for a while.
 STOPPED_STILL_KNOWN = ("ClusterContainsContainerInstancesException", "ClusterContainsTasksException")
 BUSY = ("UpdateInProgressException", "ResourceInUseException")
@@ -181,35 +187,10 @@ IN_THE_WAY = {
 }
 
 
-def describe(ecs: Any, name: str) -> dict[str, Any] | None:
-    """The cluster, or None where it does not exist; AWS keeps deleted ones as INACTIVE for a while."""
-    answer = ecs.describe_clusters(clusters=[name], include=["TAGS", "SETTINGS", "ATTACHMENTS"], aws_retry=True)
-    return next((cluster for cluster in answer["clusters"] if cluster["status"] != "INACTIVE"), None)
-
-
-def busy(cluster: dict[str, Any] | None) -> bool:
-    """Whether AWS is still making, changing or removing it; capacity providers of instances take a minute to attach."""
-    if cluster is None:
-        return False
-    return cluster["status"] in ("PROVISIONING", "DEPROVISIONING") or cluster.get("attachmentsStatus") == "UPDATE_IN_PROGRESS"
-
-
-def settled(ecs: Any, name: str) -> dict[str, Any] | None:
-    return wait_for(
-        lambda: describe(ecs, name), lambda cluster: not busy(cluster), SETTLE_SECONDS, f"the end of the last change of cluster {name}"
-    )
-
-
 def ready(ecs: Any, name: str) -> None:
     """Waits until the cluster is there, and fails where AWS could not attach its capacity providers."""
-    cluster = wait_for(
-        lambda: describe(ecs, name),
-        lambda cluster: cluster is not None and not busy(cluster),
-        SETTLE_SECONDS,
-        f"the attachment of the capacity providers of cluster {name}",
-    )
-    if cluster["status"] == "FAILED" or cluster.get("attachmentsStatus") == "UPDATE_FAILED":
-        raise StateError(f"AWS could not attach the capacity providers of cluster {name}: {cluster.get('attachments')}")
+    what = f"the attachment of the capacity providers of cluster {name}"
+    check_attached(wait_for(lambda: describe_cluster(ecs, name), lambda cluster: cluster is not None and not is_busy(cluster), SETTLE_SECONDS, what))
 
 
 def wanted_fields(params: dict[str, Any]) -> dict[str, Any]:
@@ -251,14 +232,15 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     name, tags = params["name"], text_tags(params["tags"])
     fields = wanted_fields(params)
     wanted = without_none(comparable(fields))
-    current = describe(ecs, name) if check_mode else settled(ecs, name)
+    current = describe_cluster(ecs, name) if check_mode else settled(ecs, name)
     if current is None:
         request = {"clusterName": name, **fields, "tags": tag_list(tags)}
         cluster: dict[str, Any] = {**request, "status": "ACTIVE"}
         if not check_mode:
             patiently(lambda: ecs.create_cluster(**request, aws_retry=True), (*NEW_ROLE_REFUSALS, *BUSY))
-            ready(ecs, name)
-            cluster = describe(ecs, name) or cluster
+            if params["wait"]:
+                ready(ecs, name)
+            cluster = describe_cluster(ecs, name) or cluster
         return {"cluster": public(cluster), **outcome_of(name, None, {**shown(wanted), "tags": tags})}
 
     change = differences(wanted, comparable(current))
@@ -266,7 +248,8 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     if not check_mode:
         if "capacityProviders" in change or "defaultCapacityProviderStrategy" in change:
             put_capacity_providers(ecs, name, fields["capacityProviders"], fields["defaultCapacityProviderStrategy"])
-            ready(ecs, name)
+            if params["wait"]:
+                ready(ecs, name)
         if "containerInsights" in change:
             patiently(lambda: ecs.update_cluster(cluster=name, settings=fields["settings"], aws_retry=True), BUSY)
         change_tags(ecs, current["clusterArn"], retag)
@@ -279,10 +262,10 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
 
 def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, wait = params["name"], params["wait"]
-    current = settled(ecs, name) if wait and not check_mode else describe(ecs, name)
+    current = settled(ecs, name) if wait and not check_mode else describe_cluster(ecs, name)
     if current is None:
         return outcome_of(name, None, None)
-    attached = bool(current.get("capacityProviders")) and not busy(current)
+    attached = bool(current.get("capacityProviders")) and not is_busy(current)
     if not check_mode:
         try:
             if attached:

@@ -48,7 +48,8 @@ options:
     type: int
   capacity_provider_strategy:
     description:
-      - Where the tasks run, in any order; the capacity providers must be attached to the cluster.
+      - Where the tasks run, in any order; the capacity providers must be attached to the cluster; a change of them that is
+        under way is waited for.
       - Left out, a new service follows the default strategy of its cluster and an existing one is left alone.
       - V([]) makes AWS go back to a launch type.
       - A change makes AWS replace all tasks.
@@ -296,9 +297,11 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
     NEW_ROLE_REFUSALS,
     change_tags,
+    check_attached,
     describe_services,
     ordered_strategy,
     public,
+    settled,
     strategy_argument_spec,
     strategy_by_provider,
     strategy_items,
@@ -462,6 +465,8 @@ def has_given_up(service: dict[str, Any]) -> bool:
 
 
 def create(ecs: Any, request: dict[str, Any]) -> dict[str, Any]:
+    if "capacityProviderStrategy" in request:  # which a cluster may have been given a moment ago
+        check_attached(settled(ecs, request["cluster"]))
     try:
         return patiently(lambda: ecs.create_service(**request, aws_retry=True), TOO_EARLY)["service"]
     except ClientError as error:
@@ -505,6 +510,8 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     service = {**current, **request}
     if not check_mode:
         if change:
+            if "capacityProviderStrategy" in request:
+                check_attached(settled(ecs, cluster))
             service = patiently(lambda: ecs.update_service(cluster=cluster, service=name, **request, aws_retry=True), TOO_EARLY)["service"]
         change_tags(ecs, current["serviceArn"], retag)
     return {

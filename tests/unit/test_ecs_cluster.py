@@ -131,6 +131,12 @@ def test_a_change_under_way_is_waited_for_before_and_after(run_module, fake):
     assert ecs.cluster["attachmentsStatus"] == "UPDATE_COMPLETE"
 
 
+def test_without_a_wait_the_providers_are_only_begun_to_be_attached(run_module, fake):
+    ecs = fake(capacityProviders=[])
+    run_module("ecs_cluster", name="demo", capacity_providers=["FARGATE"], default_capacity_provider_strategy=[], wait=False)
+    assert (ecs.calls, ecs.cluster["attachmentsStatus"]) == (["put"], "UPDATE_IN_PROGRESS")
+
+
 def test_removal_detaches_the_providers_first_and_says_what_is_in_the_way(run_module, fake):
     ecs = fake(capacityProviders=["instances"])
     ecs.refuse["delete"] = [refusal("ClusterContainsTasksException"), refusal("ClusterContainsServicesException")]

@@ -65,6 +65,11 @@ class FakeEcs:
         self.calls = []
         self.refusals = []
         self.polls_until_inactive = 2
+        self.attachments = ["UPDATE_COMPLETE"]
+
+    def describe_clusters(self, **_):
+        status = self.attachments.pop(0) if self.attachments[1:] else self.attachments[0]
+        return {"clusters": [{"clusterName": "demo", "status": "ACTIVE", "attachmentsStatus": status}]}
 
     def describe_services(self, **_):
         if self.service and self.service["status"] == "DRAINING":
@@ -90,6 +95,7 @@ class FakeEcs:
         return request
 
     def create_service(self, aws_retry, **request):
+        assert self.attachments == ["UPDATE_COMPLETE"]
         self.calls.append(("create", request))
         if self.refusals:
             raise self.refusals.pop(0)
@@ -99,6 +105,7 @@ class FakeEcs:
         return {"service": dict(self.service)}
 
     def update_service(self, cluster, service, aws_retry, **request):
+        assert "capacityProviderStrategy" not in request or self.attachments == ["UPDATE_COMPLETE"]
         self.calls.append(("update", request))
         self.service.update(self._filled({key: value for key, value in request.items() if key != "forceNewDeployment"}))
         return {"service": dict(self.service)}
@@ -127,6 +134,17 @@ def test_creates_and_then_finds_what_aws_made_of_it_unchanged(ecs, check_run_che
     check_run_check_run("ecs_service", **SERVICE)
     assert [name for name, request in ecs.calls] == ["create"]
     assert ecs.calls[0][1]["desiredCount"] == 2
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["a new service", "a service that moves"])
+def test_capacity_providers_that_are_being_attached_are_waited_for(ecs, run_module, made):
+    if made:
+        run_module("ecs_service", **SERVICE | {"capacity_provider_strategy": CHANGES["capacity_provider_strategy"]})
+    ecs.attachments = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"]
+    assert run_module("ecs_service", **SERVICE)["changed"]
+    ecs.attachments = ["UPDATE_FAILED"]
+    with pytest.raises(ModuleFailed, match="AWS could not attach the capacity providers of cluster demo"):
+        run_module("ecs_service", **SERVICE | {"capacity_provider_strategy": CHANGES["capacity_provider_strategy"]})
 
 
 @pytest.mark.parametrize("option", CHANGES)
