@@ -105,7 +105,7 @@ def service(tier: str, what: str) -> Line:
 
 
 def scaling(tier: str, what: str) -> Line:
-    return Line("service", "application_autoscaling", f"service/demo/{tier}", what)
+    return Line("scaling", "application_autoscaling", f"service/demo/{tier}", what)
 
 
 def capacity(kind: str, what: str) -> Line:
