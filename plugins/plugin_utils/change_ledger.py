@@ -29,9 +29,12 @@ AFFECTED = {
     "cluster": "the api tier: the instances that its tasks run on",
     "alarms": "whoever is on call",
     "routes": "both tiers: the way out of the private subnets, and to AWS",
-    "service": "the tier of that name: its tasks, how many, and how they are replaced",
+    "service": "the tier of that name: its tasks, and how they are replaced",
+    "scaling": "the tier of that name: how many tasks it has",
     "reviewers": "those who look at the stack",
 }
+# The tag that runs a layer, where it is not the layer's name: what is scaled is a fact of the services.
+TAGS = {"scaling": "service"}
 
 
 @dataclass
@@ -51,14 +54,14 @@ class Change:
             "name": self.name,
             "action": ACTIONS[self.action][0],
             "affects": AFFECTED.get(self.layer, ""),
-            "repair": f"ansible-playbook playbooks/site.yml --limit {stack} --tags {self.layer}",
+            "repair": f"ansible-playbook playbooks/site.yml --limit {stack} --tags {TAGS.get(self.layer, self.layer)}",
             "fields": [{"field": path, "before": before, "after": after} for path, (before, after) in self.fields.items()],
         }
 
 
 @dataclass
 class Ledger:
-    """One stack. A resource that several tasks look after is one resource: what happens to it first gives the verb."""
+    """One stack. A resource that several tasks look after is one resource: what happens to it first gives the verb, unless it ends deleted."""
 
     stack: str
     preview: bool = False
@@ -77,6 +80,8 @@ class Ledger:
                     self.unchanged.add(key)
                     continue
                 change = self.changes.setdefault(key, Change(*key, action))
+                if action == "deleted":
+                    change.action = action
                 change.fields |= dict(field_changes((diff.get("before") or {}).get(name), (diff.get("after") or {}).get(name)))
         self.unchanged -= self.changes.keys()
 

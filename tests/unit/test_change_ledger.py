@@ -47,6 +47,12 @@ def test_a_resource_of_two_tasks_is_one_resource(ledger):
     assert [ledger.count(action, "cluster") for action in ("created", "changed", "unchanged")] == [1, 0, 0]
 
 
+def test_a_resource_that_leaves_in_two_steps_is_deleted(ledger):
+    ledger.add("cluster", "ecs_cluster", result({"demo": {"providers": ["FARGATE"]}}, {"demo": {"providers": []}}, changed=["demo"]))
+    ledger.add("cluster", "ecs_cluster", result({"demo": {"tags": {}}}, deleted=["demo"]))
+    assert [ledger.count(action, "cluster") for action in ("changed", "deleted")] == [0, 1]
+
+
 def test_a_preview_lists_each_resource_and_each_field(ledger):
     text = as_text(ledger)
     assert text.startswith("demo: 1 to create, 1 to change, 2 as described (1.5 s)\n")

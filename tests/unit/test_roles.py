@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 from ansible_collections.threetier.aws.plugins.action.stack_variables import FACTS
+from ansible_collections.threetier.aws.plugins.plugin_utils.change_ledger import Change
 
 from support import ROOT
 
@@ -51,6 +52,22 @@ def test_exported_facts_are_known_to_the_preflight():
 @pytest.mark.parametrize("fact", sorted(FACTS))
 def test_each_fact_is_in_the_readme_of_its_role(fact):
     assert f"`{fact}`" in (ROOT / "roles" / fact.partition("_")[0] / "README.md").read_text()
+
+
+def site_layers() -> dict[str, set[str]]:
+    """The roles of the site playbook, each with the tags that have it do its work."""
+    (play,) = yaml.safe_load((ROOT / "playbooks" / "site.yml").read_text())
+    tags: dict[str, set[str]] = {}
+    for role in play["roles"]:
+        tags.setdefault(role["role"].rpartition(".")[2], set()).update(role["tags"])
+    return tags
+
+
+@pytest.mark.parametrize("layer", sorted(site_layers().keys() - {"preflight", "verify"}))  # these two make nothing
+def test_a_report_says_who_is_affected_by_a_layer_and_which_tag_repairs_it(layer):
+    report = Change(layer, "kind", "name", "changed").as_data("demo")
+    assert report["affects"]
+    assert report["repair"].rpartition(" ")[2] in site_layers()[layer]
 
 
 def test_module_defaults_reach_every_module_that_talks_to_aws():
