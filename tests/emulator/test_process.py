@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def test_a_table_has_an_id_until_it_is_made_anew(aws: Callable[[str], Any]) -> N
     assert dynamodb.describe_table(TableName="ids")["Table"]["TableId"] == first
     dynamodb.delete_table(TableName="ids")
     assert dynamodb.create_table(**table)["TableDescription"]["TableId"] != first
+
+
+def test_what_is_made_at_the_same_moment_gets_in_no_ones_way(aws: Callable[[str], Any]) -> None:
+    ec2 = aws("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    addresses = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        made = threads.map(lambda address: ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address, ClientToken=address), addresses)
+        assert len({answer["NatGateway"]["NatGatewayId"] for answer in made}) == len(addresses)
 
 
 def test_a_protected_load_balancer_is_not_deleted(stack: Stack, aws: Callable[[str], Any]) -> None:
