@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import functools
 import gc
 import hashlib
 import importlib
@@ -292,6 +293,7 @@ class Server:
                         forget(imported)
                 yield
             self.cache_models()
+            keep_client_parts()
         if ahead:
             for name, member in members.items():
                 if not name.startswith(IMPORTED_AHEAD):
@@ -364,8 +366,10 @@ class Server:
 
     def load_model(self, file: str) -> None:
         model = sys.modules["botocore.loaders"].JSONFileLoader().load_file(file) or {}
-        for operation in model.get("operations", ()):  # botocore keeps the names it has made of them
-            sys.modules["botocore"].xform_name(operation)
+        if "operations" in model:
+            emitter = importlib.import_module("botocore.session").Session().get_component("event_emitter")
+            creator = importlib.import_module("botocore.client").ClientCreator(None, None, None, emitter, None, None)
+            creator._create_methods(importlib.import_module("botocore.model").ServiceModel(model))
 
     def load_service(self, service: str) -> None:
         """Load what a client of an AWS service needs."""
@@ -376,6 +380,34 @@ class Server:
             if service in loader.list_available_services(kind):
                 self.load_model(os.path.join(loader.BUILTIN_DATA_PATH, service, loader.determine_latest_version(service, kind), kind))
         gc.freeze()
+
+
+def keep_client_parts() -> None:
+    """Let botocore keep what it makes anew for each session and each client, though always the same: half of their time.
+
+    All of it follows from the arguments alone: whether a handler takes keywords, the present name of an event, the methods of a service.
+    """
+    client, hooks = sys.modules.get("botocore.client"), sys.modules.get("botocore.hooks")
+    if not client or not hooks or hasattr(hooks.accepts_kwargs, "cache_info"):
+        return
+    hooks.accepts_kwargs = functools.cache(hooks.accepts_kwargs)
+
+    original_init, names = hooks.EventAliaser.__init__, {}
+
+    def init(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+        original_init(aliaser, event_emitter, event_aliases)
+        if aliaser._event_aliases == hooks.EVENT_ALIASES:
+            aliaser._alias_name_cache = names
+
+    original_methods, known = client.ClientCreator._create_methods, {}
+
+    def create_methods(creator: Any, service_model: Any) -> dict[str, Any]:
+        operations = tuple(service_model.operation_names)
+        if operations not in known:
+            known[operations] = original_methods(creator, service_model)
+        return known[operations].copy()  # handlers add to it
+
+    hooks.EventAliaser.__init__, client.ClientCreator._create_methods = init, create_methods
 
 
 def receive(connection: socket.socket, length: int) -> bytes:

@@ -174,3 +174,34 @@ def test_the_process_prepares_what_it_is_offered_in_steps() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins" / "plugin_utils")}
     done = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, env=environment, timeout=60)
     assert done.stdout.splitlines() == ["[b'one', b'two'] [True, True]", "True True"], done.stderr
+
+
+CLIENTS = """
+import sys
+import boto3, botocore.client, inspect
+import warm_server
+
+def described(service):
+    client = boto3.session.Session("id", "secret", region_name="eu-west-1").client(service)
+    methods = {name: (method.__name__, str(method.__doc__)) for name, method in inspect.getmembers(client, inspect.ismethod) if name[0] != "_"}
+    events = (f"{event}.{service}.CreateBucket" for event in ("before-parameter-build", "before-call", "request-created", "needs-retry"))
+    handlers = [handler for event in events for handler in client.meta.events._emitter._handlers.prefix_search(event)]
+    return methods, client.meta.method_to_api_mapping, [getattr(handler, "__qualname__", type(handler)) for handler in handlers]
+
+plain = {service: described(service) for service in ("s3", "sqs")}
+server = type("Server", (), {"json_files": {}, "loader": warm_server.Server.loader, "load_model": warm_server.Server.load_model})()
+warm_server.Server.cache_models(server)
+warm_server.keep_client_parts()
+for service in plain:
+    warm_server.Server.load_service(server, service)
+made = []
+botocore.client.ClientCreator._create_api_method = lambda *arguments: made.append(arguments)
+kept = {service: described(service) for service in (*plain, *plain)}
+print(len(made), kept == plain, [len(handlers) > 5 for _, _, handlers in kept.values()])
+"""
+
+
+def test_a_client_of_kept_parts_is_the_one_that_botocore_makes() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "plugins" / "plugin_utils")}
+    done = subprocess.run([sys.executable, "-c", CLIENTS], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.splitlines() == ["0 True [True, True]"], done.stderr
