@@ -69,11 +69,13 @@ class Application:
         if not call.model:
             return self._ask_moto(call)
         try:
-            for check in self._checks:
-                check(call)
-            if not rules.rules_of(call):
-                return self._ask_moto(call)
-            return call.write(rules.answer(call, lambda: call.read(self._ask_moto(call))))
+            # One call at a time: rules keep things on what moto has made, and expect them on all that is there.
+            with self._state.lock:
+                for check in self._checks:
+                    check(call)
+                if not rules.rules_of(call):
+                    return self._ask_moto(call)
+                return call.write(rules.answer(call, lambda: call.read(self._ask_moto(call))))
         except ServiceException as error:
             return call.write(error)
         except Exception as error:

@@ -22,7 +22,7 @@ TURN_SECONDS = 0.1
 
 
 class State:
-    """Everything that rules and the loop share. Rules that change services or tasks hold C(lock) meanwhile; each turn does."""
+    """Everything that rules and the loop share. Each call is answered under C(lock), and so is each turn of the loop."""
 
     def __init__(self, images: Path, clock: Clock) -> None:
         self.lock = RLock()

@@ -43,14 +43,13 @@ def instances_take_their_time(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-lifecycle.html
     """
-    with call.state.lock:
-        group = group_of(call)
-        before = list(group.instance_states) if group else []
-        answer = proceed()
-        if group := group_of(call):
-            capacity.launch(call.state, group, before)
-            shut_down_given_up(call, before)
-        return answer
+    group = group_of(call)
+    before = list(group.instance_states) if group else []
+    answer = proceed()
+    if group := group_of(call):
+        capacity.launch(call.state, group, before)
+        shut_down_given_up(call, before)
+    return answer
 
 
 @rule("autoscaling", "DescribeAutoScalingGroups", "DescribeAutoScalingInstances")
@@ -79,24 +78,23 @@ def delete_group(call: Call, proceed: Proceed) -> Answer:
     Moto could take a part of it: the protected ones.
     https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DeleteAutoScalingGroup.html
     """
-    with call.state.lock:
-        group, backend = group_of(call), backend_of(call)
-        if group is None or not group.instance_states:
-            return proceed()
-        members = list(group.instance_states)
-        for member in members:
-            member.protected_from_scale_in = False
-        group.set_desired_capacity(0)
-        shut_down_given_up(call, members)
-        capacity.deleting.add(group)
+    group, backend = group_of(call), backend_of(call)
+    if group is None or not group.instance_states:
+        return proceed()
+    members = list(group.instance_states)
+    for member in members:
+        member.protected_from_scale_in = False
+    group.set_desired_capacity(0)
+    shut_down_given_up(call, members)
+    capacity.deleting.add(group)
 
-        def gone() -> None:
-            if backend.autoscaling_groups.get(group.name) is group:
-                backend.delete_auto_scaling_group(group.name)
-            capacity.deleting.discard(group)
+    def gone() -> None:
+        if backend.autoscaling_groups.get(group.name) is group:
+            backend.delete_auto_scaling_group(group.name)
+        capacity.deleting.discard(group)
 
-        call.state.clock.after("group_deleted", group.name, gone)
-        return {}
+    call.state.clock.after("group_deleted", group.name, gone)
+    return {}
 
 
 @rule("autoscaling", "DeleteAutoScalingGroup")

@@ -80,21 +80,20 @@ def a_composite_alarm_looks_at_alarms_that_exist(call: Call, _proceed: Proceed) 
         children = alarm_rule.parse(params["AlarmRule"]).children
     except alarm_rule.RuleError as error:
         raise refuse(str(error)) from None
-    with call.state.lock:
-        known = alarms_of(call.region)
-        if missing := [child for child in children if not exists(call, known, child)]:
-            raise refuse(f"Could not save the composite alarm as alarms [{', '.join(missing)}] in the alarm rule do not exist")
-        if params["AlarmName"] in map(name_of, children):
-            raise refuse(f"Could not save the composite alarm as its alarm rule refers to itself: {params['AlarmName']}")
-        periods = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
-        if "ActionsSuppressor" in params:
-            if not exists(call, known, params["ActionsSuppressor"]):
-                raise refuse(f"Could not save the composite alarm as the actions suppressor [{params['ActionsSuppressor']}] does not exist")
-            if absent := [period for period in periods if period not in params]:
-                raise refuse(f"{' and '.join(absent)} must be specified when ActionsSuppressor is specified")
-        elif given := [period for period in periods if period in params]:
-            raise refuse(f"{' and '.join(given)} can only be specified when ActionsSuppressor is specified")
-        return put_alarm(call, params, is_composite=True)
+    known = alarms_of(call.region)
+    if missing := [child for child in children if not exists(call, known, child)]:
+        raise refuse(f"Could not save the composite alarm as alarms [{', '.join(missing)}] in the alarm rule do not exist")
+    if params["AlarmName"] in map(name_of, children):
+        raise refuse(f"Could not save the composite alarm as its alarm rule refers to itself: {params['AlarmName']}")
+    periods = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+    if "ActionsSuppressor" in params:
+        if not exists(call, known, params["ActionsSuppressor"]):
+            raise refuse(f"Could not save the composite alarm as the actions suppressor [{params['ActionsSuppressor']}] does not exist")
+        if absent := [period for period in periods if period not in params]:
+            raise refuse(f"{' and '.join(absent)} must be specified when ActionsSuppressor is specified")
+    elif given := [period for period in periods if period in params]:
+        raise refuse(f"{' and '.join(given)} can only be specified when ActionsSuppressor is specified")
+    return put_alarm(call, params, is_composite=True)
 
 
 def exists(call: Call, known: Mapping[str, Alarm], name_or_arn: str) -> bool:
@@ -111,20 +110,19 @@ def put_alarm(call: Call, params: dict[str, Any], is_composite: bool) -> Answer:
         raise refuse("AlarmName must not contain ASCII Control characters")
     for query in params.get("Metrics", []):
         query.setdefault("ReturnData", True)
-    with call.state.lock:
-        known = alarms_of(call.region)
-        if alarm := known.get(name):
-            if alarm.is_composite != is_composite:
-                raise refuse(f"An alarm of another type exists with the name {name}")
-            alarm.configure(params)
-            alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" updated', {"type": "Update"})
-            return {}
-        alarm = known[name] = Alarm(call.region, name, is_composite, params)
-        if "EvaluationCriteria" in params:
-            alarm.state = alarm.announced = "OK"
-        if tags:
-            backend_of(call).tagger.tag_resource(alarm.alarm_arn, tags)
-        alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" created', {"type": "Create"})
+    known = alarms_of(call.region)
+    if alarm := known.get(name):
+        if alarm.is_composite != is_composite:
+            raise refuse(f"An alarm of another type exists with the name {name}")
+        alarm.configure(params)
+        alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" updated', {"type": "Update"})
+        return {}
+    alarm = known[name] = Alarm(call.region, name, is_composite, params)
+    if "EvaluationCriteria" in params:
+        alarm.state = alarm.announced = "OK"
+    if tags:
+        backend_of(call).tagger.tag_resource(alarm.alarm_arn, tags)
+    alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" created', {"type": "Create"})
     return {}
 
 
@@ -287,18 +285,17 @@ def alarms_are_read_in_pages(call: Call, _proceed: Proceed) -> Answer:
     relation = {"ChildrenOfAlarmName", "ParentsOfAlarmName"} & params.keys()
     if relation and len(params) > 1:
         raise refuse(f"No other filters are allowed when {sorted(relation)[0]} is specified")
-    with call.state.lock:
-        found = sorted((alarm.kind, alarm.name) for alarm in filtered(alarms_of(call.region), params))
-        page = [place for place in found if place > after][:most]
-        known = [alarms_of(call.region)[name] for _kind, name in page]
-        answer: Answer = {"MetricAlarms": [], "CompositeAlarms": []}
-        for alarm in known:
-            description = described(call, alarm)
-            if "ParentsOfAlarmName" in params:
-                description = {field: description[field] for field in ("AlarmName", "AlarmArn")}
-            elif relation:
-                description = {field: description[field] for field in ("AlarmName", "AlarmArn", "StateValue", "StateUpdatedTimestamp")}
-            answer[f"{alarm.kind}s"].append(description)
+    found = sorted((alarm.kind, alarm.name) for alarm in filtered(alarms_of(call.region), params))
+    page = [place for place in found if place > after][:most]
+    known = [alarms_of(call.region)[name] for _kind, name in page]
+    answer: Answer = {"MetricAlarms": [], "CompositeAlarms": []}
+    for alarm in known:
+        description = described(call, alarm)
+        if "ParentsOfAlarmName" in params:
+            description = {field: description[field] for field in ("AlarmName", "AlarmArn")}
+        elif relation:
+            description = {field: description[field] for field in ("AlarmName", "AlarmArn", "StateValue", "StateUpdatedTimestamp")}
+        answer[f"{alarm.kind}s"].append(description)
     return answer | ({"NextToken": token_of(*page[-1])} if page and page[-1] != found[-1] else {})
 
 
@@ -340,12 +337,11 @@ def alarms_of_a_metric(call: Call, _proceed: Proceed) -> Answer:
     params = valid_params(call)
     key = alarms.metric_key(params["Namespace"], params)
     filters = {field: params[field] for field in ("Statistic", "ExtendedStatistic", "Period", "Unit") if field in params}
-    with call.state.lock:
-        found = [
-            described(call, alarm)
-            for alarm in alarms_of(call.region).values()
-            if key in alarm.watches and filters.items() <= {field: alarm.settings.get(field) for field in filters}.items()
-        ]
+    found = [
+        described(call, alarm)
+        for alarm in alarms_of(call.region).values()
+        if key in alarm.watches and filters.items() <= {field: alarm.settings.get(field) for field in filters}.items()
+    ]
     return {"MetricAlarms": found}
 
 
@@ -385,20 +381,19 @@ def an_alarm_that_another_looks_at_stays(call: Call, _proceed: Proceed) -> Answe
     Moto deletes whatever is named. Moto could take it.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
     """
-    with call.state.lock:
-        known = alarms_of(call.region)
-        doomed = {name: known[name] for name in valid_params(call)["AlarmNames"] if name in known}
-        if sum(alarm.is_composite for alarm in doomed.values()) > 1:
-            raise refuse("Request must contain at most 1 composite alarm")
-        # AWS does not say what becomes of children that go together with their composite alarm; here they stay.
-        looked_at = {name for alarm in known.values() for name in alarm.looks_at}
-        if kept := [name for name in doomed if name in looked_at]:
-            them = "it" if len(kept) == 1 else "them"
-            raise refuse(f"Cannot delete {','.join(kept)} as there are composite alarm(s) depending on {them}.")
-        for name, alarm in doomed.items():
-            del known[name]
-            backend_of(call).tagger.delete_all_tags_for_resource(alarm.alarm_arn)
-            alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" deleted', {"type": "Delete"})
+    known = alarms_of(call.region)
+    doomed = {name: known[name] for name in valid_params(call)["AlarmNames"] if name in known}
+    if sum(alarm.is_composite for alarm in doomed.values()) > 1:
+        raise refuse("Request must contain at most 1 composite alarm")
+    # AWS does not say what becomes of children that go together with their composite alarm; here they stay.
+    looked_at = {name for alarm in known.values() for name in alarm.looks_at}
+    if kept := [name for name in doomed if name in looked_at]:
+        them = "it" if len(kept) == 1 else "them"
+        raise refuse(f"Cannot delete {','.join(kept)} as there are composite alarm(s) depending on {them}.")
+    for name, alarm in doomed.items():
+        del known[name]
+        backend_of(call).tagger.delete_all_tags_for_resource(alarm.alarm_arn)
+        alarms.record(call.state, alarm, "ConfigurationUpdate", f'Alarm "{name}" deleted', {"type": "Delete"})
     return {}
 
 
@@ -408,11 +403,10 @@ def actions_can_be_switched(call: Call, _proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DisableAlarmActions.html
     """
-    with call.state.lock:
-        known = alarms_of(call.region)
-        for name in valid_params(call)["AlarmNames"]:
-            if name in known:
-                known[name].settings["ActionsEnabled"] = call.operation == "EnableAlarmActions"
+    known = alarms_of(call.region)
+    for name in valid_params(call)["AlarmNames"]:
+        if name in known:
+            known[name].settings["ActionsEnabled"] = call.operation == "EnableAlarmActions"
     return {}
 
 
@@ -428,12 +422,11 @@ def a_state_can_be_set(call: Call, _proceed: Proceed) -> Answer:
         json.loads(params.get("StateReasonData", "{}"))
     except ValueError:
         raise AwsError("InvalidFormat", "StateReasonData is not valid JSON") from None
-    with call.state.lock:
-        alarm = alarms_of(call.region).get(params["AlarmName"])
-        if alarm is None:
-            raise AwsError("ResourceNotFound", f"The alarm {params['AlarmName']} does not exist")
-        alarm.due = alarms.NEVER
-        alarms.change_state(call.state, alarm, params["StateValue"], params["StateReason"], params.get("StateReasonData"))
+    alarm = alarms_of(call.region).get(params["AlarmName"])
+    if alarm is None:
+        raise AwsError("ResourceNotFound", f"The alarm {params['AlarmName']} does not exist")
+    alarm.due = alarms.NEVER
+    alarms.change_state(call.state, alarm, params["StateValue"], params["StateReason"], params.get("StateReasonData"))
     return {}
 
 
@@ -444,8 +437,7 @@ def alarms_see_metric_data(call: Call, proceed: Proceed) -> Answer:
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
     answer = proceed()
-    with call.state.lock:
-        alarms.put_data(call.state, call.region, call.params["Namespace"], call.params.get("MetricData", []))
+    alarms.put_data(call.state, call.region, call.params["Namespace"], call.params.get("MetricData", []))
     return answer
 
 
@@ -461,16 +453,15 @@ def alarms_and_dashboards_have_tags(call: Call, proceed: Proceed) -> Answer:
     """
     params = valid_params(call)
     arn = params["ResourceARN"]
-    with call.state.lock:
-        if ":insight-rule/" in arn:
-            return proceed()
-        backend = cloudwatch_backends[ACCOUNT][DASHBOARD_REGION if ":dashboard/" in arn else call.region]
-        name = arn.rpartition("/")[2] if ":dashboard/" in arn else name_of(arn)
-        owner = backend.dashboards.get(name) if ":dashboard/" in arn else alarms_of(call.region).get(name)
-        if owner is None or arn != (owner.alarm_arn if isinstance(owner, Alarm) else owner.arn):
-            raise AwsError("ResourceNotFoundException", f"Unknown resource: {arn}")
-        if call.operation == "ListTagsForResource":
-            return {"Tags": [{"Key": key, "Value": value} for key, value in backend.tagger.get_tag_dict_for_resource(arn).items()]}
-        backend.tagger.tag_resource(arn, params.get("Tags"))
-        backend.tagger.untag_resource_using_names(arn, params.get("TagKeys", []))
+    if ":insight-rule/" in arn:
+        return proceed()
+    backend = cloudwatch_backends[ACCOUNT][DASHBOARD_REGION if ":dashboard/" in arn else call.region]
+    name = arn.rpartition("/")[2] if ":dashboard/" in arn else name_of(arn)
+    owner = backend.dashboards.get(name) if ":dashboard/" in arn else alarms_of(call.region).get(name)
+    if owner is None or arn != (owner.alarm_arn if isinstance(owner, Alarm) else owner.arn):
+        raise AwsError("ResourceNotFoundException", f"Unknown resource: {arn}")
+    if call.operation == "ListTagsForResource":
+        return {"Tags": [{"Key": key, "Value": value} for key, value in backend.tagger.get_tag_dict_for_resource(arn).items()]}
+    backend.tagger.tag_resource(arn, params.get("Tags"))
+    backend.tagger.untag_resource_using_names(arn, params.get("TagKeys", []))
     return {}

@@ -78,12 +78,11 @@ def a_dashboard_has_widgets(call: Call, _proceed: Proceed) -> Answer:
     if problems:
         told = json.dumps([{"dataPath": path, "message": words} for path, words in problems], indent=2)
         raise AwsError("InvalidParameterInput", f"The dashboard body is invalid, there are {len(problems)} validation errors:\n{told}")
-    with call.state.lock:
-        if name not in backend.dashboards and params.get("Tags"):
-            backend.tagger.tag_resource(make_arn_for_dashboard(ACCOUNT, call.region, name), params["Tags"])
-        backend.put_dashboard(name, params["DashboardBody"])
-        backend.dashboards[name].last_modified = datetime.now(UTC)
-        backend.dashboards[name].arn = make_arn_for_dashboard(ACCOUNT, call.region, name)
+    if name not in backend.dashboards and params.get("Tags"):
+        backend.tagger.tag_resource(make_arn_for_dashboard(ACCOUNT, call.region, name), params["Tags"])
+    backend.put_dashboard(name, params["DashboardBody"])
+    backend.dashboards[name].last_modified = datetime.now(UTC)
+    backend.dashboards[name].arn = make_arn_for_dashboard(ACCOUNT, call.region, name)
     return {"DashboardValidationMessages": []}
 
 
@@ -127,11 +126,10 @@ def dashboards_are_deleted_as_far_as_they_exist(call: Call, _proceed: Proceed) -
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteDashboards.html
     """
     names, backend = valid_params(call)["DashboardNames"], cloudwatch_backends[ACCOUNT][DASHBOARD_REGION]
-    with call.state.lock:
-        gone = [(name, backend.dashboards.pop(name, None)) for name in names]
-        for _name, dashboard in gone:
-            if dashboard:
-                backend.tagger.delete_all_tags_for_resource(dashboard.arn)
+    gone = [(name, backend.dashboards.pop(name, None)) for name in names]
+    for _name, dashboard in gone:
+        if dashboard:
+            backend.tagger.delete_all_tags_for_resource(dashboard.arn)
     if missing := [name for name, dashboard in gone if dashboard is None]:
         raise AwsError("ResourceNotFound", f"Dashboard {', '.join(missing)} does not exist")
     return {}

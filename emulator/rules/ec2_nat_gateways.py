@@ -83,14 +83,13 @@ def nat_gateway_token(call: Call, proceed: Proceed) -> Answer:
     https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
     """
     token = call.params.get("ClientToken")
-    with call.state.lock:  # until this one has its request, too
-        for gateway in ec2_of(call).nat_gateways.values() if token else ():
-            if gateway.request.get("ClientToken") == token:
-                if gateway.request != call.params:
-                    message = "The request uses the same client token as a previous, but non-identical request."
-                    raise AwsError("IdempotentParameterMismatch", message)
-                return {"NatGateway": gateway.answer["NatGateway"] | {"State": gateway.state}, "ClientToken": token}
-        return proceed()
+    for gateway in ec2_of(call).nat_gateways.values() if token else ():
+        if gateway.request.get("ClientToken") == token:
+            if gateway.request != call.params:
+                message = "The request uses the same client token as a previous, but non-identical request."
+                raise AwsError("IdempotentParameterMismatch", message)
+            return {"NatGateway": gateway.answer["NatGateway"] | {"State": gateway.state}, "ClientToken": token}
+    return proceed()
 
 
 @rule("ec2", "DeleteNatGateway")

@@ -84,19 +84,18 @@ def describe(
     arn: Callable[[Cluster, str], str],
 ) -> Answer:
     """The answer of DescribeServices and DescribeTasks: what was found, and failures for the rest."""
-    with call.state.lock:
-        cluster, names = cluster_of(call), call.params[kind]
-        if not names or len(names) > MOST_DESCRIBED[kind]:
-            raise invalid(f"{kind.capitalize()} {'cannot be empty' if not names else 'cannot be more than ' + str(MOST_DESCRIBED[kind])}.")
-        found = {name: find(cluster, name) for name in names}
-        return {
-            kind: [tell(item) for item in found.values() if item],
-            "failures": [
-                {"arn": name if name.startswith("arn:") else arn(cluster, name), "reason": "MISSING"}
-                for name, item in found.items()
-                if not item
-            ],
-        }
+    cluster, names = cluster_of(call), call.params[kind]
+    if not names or len(names) > MOST_DESCRIBED[kind]:
+        raise invalid(f"{kind.capitalize()} {'cannot be empty' if not names else 'cannot be more than ' + str(MOST_DESCRIBED[kind])}.")
+    found = {name: find(cluster, name) for name in names}
+    return {
+        kind: [tell(item) for item in found.values() if item],
+        "failures": [
+            {"arn": name if name.startswith("arn:") else arn(cluster, name), "reason": "MISSING"}
+            for name, item in found.items()
+            if not item
+        ],
+    }
 
 
 def tasks_of(call: Call, cluster: Cluster) -> list[Task]:

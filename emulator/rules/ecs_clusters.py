@@ -68,14 +68,13 @@ def describe_clusters(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Cluster.html
     """
-    with call.state.lock:
-        answer = proceed()
-        for described in answer["clusters"]:
-            described |= cluster_counts(call, described["clusterName"])
-            cluster = backend_of(call).clusters[described["clusterName"]]
-            if "ATTACHMENTS" in call.params.get("include", []) and capacity.groups_of(call.region, cluster):
-                described["attachmentsStatus"] = "UPDATE_IN_PROGRESS" if cluster in capacity.attaching else "UPDATE_COMPLETE"
-        return answer
+    answer = proceed()
+    for described in answer["clusters"]:
+        described |= cluster_counts(call, described["clusterName"])
+        cluster = backend_of(call).clusters[described["clusterName"]]
+        if "ATTACHMENTS" in call.params.get("include", []) and capacity.groups_of(call.region, cluster):
+            described["attachmentsStatus"] = "UPDATE_IN_PROGRESS" if cluster in capacity.attaching else "UPDATE_COMPLETE"
+    return answer
 
 
 @rule("ecs", "ListClusters")
@@ -136,15 +135,14 @@ def attach_capacity_providers(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html
     """
-    with call.state.lock:
-        name = (call.params.get("clusterName") or call.params.get("cluster") or "default").rpartition("/")[2]
-        cluster = backend_of(call).clusters.get(name)
-        before = list(cluster.capacity_providers or []) if cluster else []
-        answer = proceed()
-        cluster = backend_of(call).clusters[name]
-        if any(provider not in FARGATE_PROVIDERS for provider in {*before} ^ {*(cluster.capacity_providers or [])}):
-            attach(call, cluster)
-        return answer
+    name = (call.params.get("clusterName") or call.params.get("cluster") or "default").rpartition("/")[2]
+    cluster = backend_of(call).clusters.get(name)
+    before = list(cluster.capacity_providers or []) if cluster else []
+    answer = proceed()
+    cluster = backend_of(call).clusters[name]
+    if any(provider not in FARGATE_PROVIDERS for provider in {*before} ^ {*(cluster.capacity_providers or [])}):
+        attach(call, cluster)
+    return answer
 
 
 def attach(call: Call, cluster: Cluster) -> None:
@@ -347,19 +345,18 @@ def describe_container_instances(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerInstance.html
     """
-    with call.state.lock:
-        answer, cluster = proceed(), cluster_of(call)
-        instances = {instance.container_instance_arn: instance for instance in capacity.container_instances(call.region, cluster.name)}
-        for described in answer["containerInstances"]:
-            instance = instances[described["containerInstanceArn"]]
-            tasks = capacity.tasks_on(call.state, instance)
-            described["runningTasksCount"] = sum(task.last_status == "RUNNING" for task in tasks)
-            described["pendingTasksCount"] = sum(task.last_status == "PENDING" for task in tasks)
-            described["capacityProviderName"] = capacity.provider_of(call.region, cluster, described["ec2InstanceId"])
-            room = capacity.room_on(call.state, instance)
-            for name, value in (("CPU", room.cpu), ("MEMORY", room.memory)):
-                next(each for each in described["remainingResources"] if each["name"] == name)["integerValue"] = value
-        return answer
+    answer, cluster = proceed(), cluster_of(call)
+    instances = {instance.container_instance_arn: instance for instance in capacity.container_instances(call.region, cluster.name)}
+    for described in answer["containerInstances"]:
+        instance = instances[described["containerInstanceArn"]]
+        tasks = capacity.tasks_on(call.state, instance)
+        described["runningTasksCount"] = sum(task.last_status == "RUNNING" for task in tasks)
+        described["pendingTasksCount"] = sum(task.last_status == "PENDING" for task in tasks)
+        described["capacityProviderName"] = capacity.provider_of(call.region, cluster, described["ec2InstanceId"])
+        room = capacity.room_on(call.state, instance)
+        for name, value in (("CPU", room.cpu), ("MEMORY", room.memory)):
+            next(each for each in described["remainingResources"] if each["name"] == name)["integerValue"] = value
+    return answer
 
 
 @rule("ecs", "DeregisterContainerInstance")

@@ -21,18 +21,17 @@ def create_service(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
     """
-    with call.state.lock:
-        cluster, params = cluster_of(call), call.params
-        name = params["serviceName"]
-        existing = find_service(call, cluster, name)
-        if existing and existing.status == "ACTIVE":
-            return {"service": existing.describe(call.state, ["TAGS"])}
-        settings = wanted(call)
-        settings["taskDefinition"] = definition_of(call, settings.get("taskDefinition", "")).arn
-        service = Service(call.region, cluster.name, name, settings, params.get("desiredCount", 0), params.get("tags", []), dict(params))
-        call.state.services[call.region, cluster.name, name] = service
-        backend_of(call).services[f"{cluster.name}:{name}"] = service  # type: ignore[assignment]
-        return {"service": service.describe(call.state, ["TAGS"])}
+    cluster, params = cluster_of(call), call.params
+    name = params["serviceName"]
+    existing = find_service(call, cluster, name)
+    if existing and existing.status == "ACTIVE":
+        return {"service": existing.describe(call.state, ["TAGS"])}
+    settings = wanted(call)
+    settings["taskDefinition"] = definition_of(call, settings.get("taskDefinition", "")).arn
+    service = Service(call.region, cluster.name, name, settings, params.get("desiredCount", 0), params.get("tags", []), dict(params))
+    call.state.services[call.region, cluster.name, name] = service
+    backend_of(call).services[f"{cluster.name}:{name}"] = service  # type: ignore[assignment]
+    return {"service": service.describe(call.state, ["TAGS"])}
 
 
 @rule("ecs", "UpdateService")
@@ -41,19 +40,18 @@ def update_service(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html
     """
-    with call.state.lock:
-        service, params = existing_service(call), call.params
-        settings = wanted(call)
-        if "taskDefinition" in params:
-            settings["taskDefinition"] = definition_of(call, params["taskDefinition"]).arn
-        is_new = params.get("forceNewDeployment") or any(settings.get(name) != service.settings.get(name) for name in DEPLOYED)
-        service.settings = settings
-        if params.get("desiredCount") is not None and params["desiredCount"] != service.desired_count:
-            service.desired_count = params["desiredCount"]
-            service.steady = False
-        if is_new:
-            service.deploy()
-        return {"service": service.describe(call.state, [])}
+    service, params = existing_service(call), call.params
+    settings = wanted(call)
+    if "taskDefinition" in params:
+        settings["taskDefinition"] = definition_of(call, params["taskDefinition"]).arn
+    is_new = params.get("forceNewDeployment") or any(settings.get(name) != service.settings.get(name) for name in DEPLOYED)
+    service.settings = settings
+    if params.get("desiredCount") is not None and params["desiredCount"] != service.desired_count:
+        service.desired_count = params["desiredCount"]
+        service.steady = False
+    if is_new:
+        service.deploy()
+    return {"service": service.describe(call.state, [])}
 
 
 def existing_service(call: Call) -> Service:
@@ -139,15 +137,14 @@ def delete_service(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html
     """
-    with call.state.lock:
-        service = existing_service(call)
-        if service.status == "INACTIVE":
-            raise AwsError("ServiceNotFoundException", "Service not found.")
-        if service.desired_count and not call.params.get("force"):
-            raise invalid("The service cannot be stopped while it is scaled above 0.")
-        if service.status == "ACTIVE":
-            service.drain(call.state)
-        return {"service": service.describe(call.state, [])}
+    service = existing_service(call)
+    if service.status == "INACTIVE":
+        raise AwsError("ServiceNotFoundException", "Service not found.")
+    if service.desired_count and not call.params.get("force"):
+        raise invalid("The service cannot be stopped while it is scaled above 0.")
+    if service.status == "ACTIVE":
+        service.drain(call.state)
+    return {"service": service.describe(call.state, [])}
 
 
 @rule("ecs", "DescribeServices")

@@ -65,12 +65,11 @@ def stop_task(call: Call, proceed: Proceed) -> Answer:
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html
     """
-    with call.state.lock:
-        cluster = cluster_of(call)
-        task = find_task(call, cluster, call.params["task"])
-        if task:
-            task.stop("UserInitiated", call.params.get("reason") or "Task stopped by user")
-            return {"task": task.describe([])}
-        if not backend_of(call).tasks.get(cluster.name):
-            raise invalid("The referenced task was not found.")
-        return proceed()
+    cluster = cluster_of(call)
+    task = find_task(call, cluster, call.params["task"])
+    if task:
+        task.stop("UserInitiated", call.params.get("reason") or "Task stopped by user")
+        return {"task": task.describe([])}
+    if not backend_of(call).tasks.get(cluster.name):
+        raise invalid("The referenced task was not found.")
+    return proceed()

@@ -442,14 +442,13 @@ SERVICE_LINKED_ROLES = {
 
 def service_linked_role(call: Call, service: str) -> Role:
     """The role of a service, made now if this is its first use."""
-    with call.state.lock:
-        name = SERVICE_LINKED_ROLES[service]
-        role = find_role(name)
-        if role is None:
-            role = iam().create_service_linked_role(service, "", "")
-            role.name = name
-            settle(call, "role_usable", role)
-        return role
+    name = SERVICE_LINKED_ROLES[service]
+    role = find_role(name)
+    if role is None:
+        role = iam().create_service_linked_role(service, "", "")
+        role.name = name
+        settle(call, "role_usable", role)
+    return role
 
 
 @rule("iam", "CreateServiceLinkedRole")

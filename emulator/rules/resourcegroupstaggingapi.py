@@ -31,8 +31,7 @@ def tagged_resources_are_read_in_pages(call: Call, _proceed: Proceed) -> Answer:
     except (binascii.Error, ValueError):
         raise AwsError("InvalidParameterException", "PaginationToken is invalid") from None
     filters = params.get("TagFilters"), params.get("ResourceTypeFilters"), params.get("ResourceARNList")
-    with call.state.lock:
-        found = list(resourcegroupstaggingapi_backends[ACCOUNT][call.region]._get_resources_generator(*filters))
+    found = list(resourcegroupstaggingapi_backends[ACCOUNT][call.region]._get_resources_generator(*filters))
     found = sorted((resource for resource in found if resource.arn > after), key=lambda resource: resource.arn)
     page, tags = [], 0
     for resource in found:
