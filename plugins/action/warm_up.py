@@ -25,6 +25,7 @@ from ansible.executor import module_common
 from ansible.playbook.block import Block
 from ansible.playbook.task import Task
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 
@@ -32,6 +33,10 @@ display = Display()
 
 KEYWORDS = {*Task.fattributes, *Block.fattributes}
 INCLUDES = ("include_tasks", "import_tasks")
+
+# The strategy imports this file into ansible-playbook itself, so each worker forked from there has the plugin, which it would otherwise
+# import with its documentation: 4.5 ms a task.
+connection_loader.get("threetier.aws.warm", class_only=True)
 
 
 class ActionModule(ActionBase):

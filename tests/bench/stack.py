@@ -162,9 +162,10 @@ def emulator(directory: Path, time_scale: float, regions: tuple[str, ...] = (REG
 
 
 def environment_for(url: str, directory: Path, more: dict[str, str]) -> dict[str, str]:
-    """What commands need to work on an emulator, and to leave files in one directory only."""
+    """What commands need to work on an emulator, and to leave files in one directory only; Python's own beside its sources, as usual."""
+    others = ("AWS_", "ANSIBLE_", "TF_", "PYTHONDONTWRITEBYTECODE")
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ANSIBLE_", "TF_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(others)},
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": url,
         "AWS_EC2_METADATA_DISABLED": "true",
