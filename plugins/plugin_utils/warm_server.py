@@ -392,11 +392,11 @@ def keep_client_parts() -> None:
         return
     hooks.accepts_kwargs = functools.cache(hooks.accepts_kwargs)
 
-    original_init, names = hooks.EventAliaser.__init__, {}
+    original_init, aliases, names = hooks.EventAliaser.__init__, hooks.EVENT_ALIASES, {}
 
     def init(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
         original_init(aliaser, event_emitter, event_aliases)
-        if aliaser._event_aliases == hooks.EVENT_ALIASES:
+        if event_aliases in (None, aliases):
             aliaser._alias_name_cache = names
 
     original_methods, known = client.ClientCreator._create_methods, {}
