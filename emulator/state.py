@@ -36,6 +36,7 @@ class State:
         self.scalable_target_tags: dict[str, dict[str, str]] = {}  # by ARN
         self.metric_data: dict[tuple[str, *MetricKey], list[Datum]] = {}  # by region and metric
         self.alarm_history: list[tuple[str, dict[str, Any]]] = []  # region and entry, the oldest first
+        self.made_by_token: dict[tuple[str, str, str], tuple[dict[str, Any], dict[str, Any]]] = {}  # request and answer, by region, operation, token
         self.targets = Targets(self.lock)
         self.balancers = LoadBalancers(self.lock, self.targets)
         self.processes = Processes()
@@ -66,6 +67,7 @@ class State:
             self.scalable_target_tags.clear()
             self.metric_data.clear()
             self.alarm_history.clear()
+            self.made_by_token.clear()
             self.targets.clear()
 
     def _run(self) -> None:

@@ -27,7 +27,6 @@ def nat_gateway_states(call: Call, proceed: Proceed) -> Answer:
     gateway = ec2_of(call).nat_gateways[answer["NatGateway"]["NatGatewayId"]]
     interfaces.manage(gateway._eni, f"Interface for NAT Gateway {gateway.id}", [], kind="nat_gateway")
     gateway.address_set[0]["privateIp"] = gateway._eni.private_ip_address
-    gateway.request, gateway.answer = call.params, answer
     gateway.state = answer["NatGateway"]["State"] = "pending"
     call.state.clock.after("nat_gateway_available", gateway.id, lambda: settle(call, gateway))
     return answer
@@ -72,23 +71,6 @@ def nat_gateway_needs_an_address(call: Call, proceed: Proceed) -> Answer:
     """
     if call.params.get("ConnectivityType", PUBLIC) == PUBLIC and not call.params.get("AllocationId"):
         raise AwsError("MissingParameter", "The request must contain the parameter AllocationId")
-    return proceed()
-
-
-@rule("ec2", "CreateNatGateway")
-def nat_gateway_token(call: Call, proceed: Proceed) -> Answer:
-    """The same ClientToken gives the same gateway; with other parameters it is IdempotentParameterMismatch. Moto makes another gateway.
-
-    Moto could take it.
-    https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
-    """
-    token = call.params.get("ClientToken")
-    for gateway in ec2_of(call).nat_gateways.values() if token else ():
-        if gateway.request.get("ClientToken") == token:
-            if gateway.request != call.params:
-                message = "The request uses the same client token as a previous, but non-identical request."
-                raise AwsError("IdempotentParameterMismatch", message)
-            return {"NatGateway": gateway.answer["NatGateway"] | {"State": gateway.state}, "ClientToken": token}
     return proceed()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -37,6 +39,25 @@ def permission(port: int = 80, last: int | None = None, **peers: Any) -> dict[st
 def image(ec2: Any) -> str:
     """An image that instances can be made of."""
     return str(ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"])
+
+
+# Client tokens
+
+
+@conforms("https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html")
+def test_same_token_same_answer(ec2: Any) -> None:
+    network = make_network(ec2)
+    requests = {
+        "launch-template": partial(ec2.create_launch_template, LaunchTemplateName="once", LaunchTemplateData={"ImageId": image(ec2)}),
+        "natgateway": partial(ec2.create_nat_gateway, SubnetId=network.subnets[0], ConnectivityType="private"),
+        "route-table": partial(ec2.create_route_table, VpcId=network.vpc),
+        "vpc-endpoint": partial(ec2.create_vpc_endpoint, VpcId=network.vpc, ServiceName=f"{SERVICE}.s3"),
+    }
+    for kind, make in requests.items():
+        token = str(uuid4())
+        first, second = ({**make(ClientToken=token), "ResponseMetadata": None} for _ in range(2))
+        assert first == second
+        refused("IdempotentParameterMismatch", make, ClientToken=token, TagSpecifications=tags(kind, "other"))
 
 
 # Tags and addresses
@@ -349,15 +370,6 @@ def test_nat_gateway_needs_an_address(ec2: Any) -> None:
     subnet = make_network(ec2).subnets[0]
     refused("MissingParameter", ec2.create_nat_gateway, SubnetId=subnet)
     ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")
-
-
-@conforms("https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html")
-def test_nat_gateway_token(ec2: Any) -> None:
-    network = make_network(ec2)
-    request = {"SubnetId": network.subnets[0], "ConnectivityType": "private", "ClientToken": "once"}
-    first, second = (ec2.create_nat_gateway(**request)["NatGateway"]["NatGatewayId"] for _ in range(2))
-    assert first == second
-    refused("IdempotentParameterMismatch", ec2.create_nat_gateway, **request | {"SubnetId": network.subnets[1]})
 
 
 @conforms(f"{API}/errors-overview.html")
