@@ -143,5 +143,5 @@ def nat_gateway_address_is_amazons(call: Call, proceed: Proceed) -> Answer:
     names = {call.params.get(name) for name in ("AllocationId", "PublicIp", "AssociationId")} - {None}
     for address in ec2_of(call).addresses:
         if address.eni and address.eni.requester_managed and names & {address.allocation_id, address.public_ip, address.association_id}:
-            raise AwsError("AuthFailure", "You do not have permission to access the specified resource.")
+            raise AwsError("AuthFailure", "You do not have permission to access the specified resource.", 400)
     return proceed()
