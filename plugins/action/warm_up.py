@@ -29,6 +29,8 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 
+from ansible_collections.threetier.aws.plugins.connection.warm import open_controller
+
 display = Display()
 
 KEYWORDS = {*Task.fattributes, *Block.fattributes}
@@ -70,11 +72,10 @@ class ActionModule(ActionBase):
         _, interpreter = module_common._get_shebang("/usr/bin/python", task_vars, self._templar)
         if not self._connection.start(interpreter):
             raise OSError("there is no warm process")
-        pid = os.getppid()
-        controller = os.pidfd_open(pid)
+        controller = open_controller()
         directory = os.open(C.DEFAULT_LOCAL_TMP, os.O_RDONLY)
         try:
-            if os.getppid() == pid and not os.fork():
+            if not os.fork():
                 try:
                     detach(controller, directory)
                     self._work(modules, task_vars, 3, 4)

@@ -56,6 +56,7 @@ notes:
 import fcntl
 import hashlib
 import json
+import multiprocessing
 import os
 import re
 import selectors
@@ -222,12 +223,9 @@ class _Run(NamedTuple):
 
     def _start(self, *arguments: str) -> None:
         """Start the process. It listens from the first moment, and ends with the controller: it holds a descriptor of that process."""
-        controller_pid = os.getppid()
-        controller = os.pidfd_open(controller_pid)
+        controller = open_controller()
         directory = os.open(os.path.dirname(self.path), os.O_RDONLY)
         try:
-            if os.getppid() != controller_pid:
-                raise ProcessLookupError("ansible-playbook has ended")
             Path(f"{self.path}.sock").unlink(missing_ok=True)
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(self._address(directory))
@@ -244,6 +242,18 @@ class _Run(NamedTuple):
         finally:
             os.close(controller)
             os.close(directory)
+
+
+def open_controller() -> int:
+    """A pidfd of ansible-playbook, to a worker of it. Not merely of the parent: that of an orphan is init, which never ends."""
+    controller = multiprocessing.parent_process()
+    if controller is None:
+        raise ProcessLookupError("this is no worker of ansible-playbook")
+    descriptor = os.pidfd_open(controller.pid)
+    if os.getppid() != controller.pid:  # it ended, and the number may be another's by now
+        os.close(descriptor)
+        raise ProcessLookupError("ansible-playbook has ended")
+    return descriptor
 
 
 def _submit(connection: socket.socket, payload: bytes) -> tuple[int, int, int] | None:

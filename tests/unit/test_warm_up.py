@@ -31,6 +31,20 @@ ROLE = {
     "absent.yml": [{"name": "Remove", "removed": {}, "loop": [1]}, {"include_tasks": "more.yml"}],
     "more.yml": [{"block": [{"included": {}}], "always": [{"inside": {}}]}],
 }
+# Loses ansible-playbook, as if to SIGKILL between two lines, and goes on.
+ORPHAN = """
+import os, signal, sys, time
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        os.kill(controller := os.getppid(), signal.SIGKILL)
+        while os.getppid() == controller:
+            time.sleep(0.01)
+        assert not self._connection.start(sys.executable)
+        open("went-on", "w")
+        return {}
+"""
 # Waits for the last module and keeps what Ansible removes at its end.
 COLLECT = """#!/bin/sh
 for _ in $(seq 200); do ls local/*/ansiballz_cache/*.given-*none && break; sleep 0.1; done
@@ -136,6 +150,14 @@ def test_nothing_outlives_the_controller(play: Callable[..., Any], tmp_path: Pat
     assert killed or process.returncode == 0, output
     wait_for(lambda: not processes_in(tmp_path))
     assert killed or not list((tmp_path / "local").iterdir())
+
+
+def test_a_worker_that_lost_the_controller_starts_nothing(play: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins/orphan.py").write_text(ORPHAN)
+    play({"tasks": [{"orphan": {}}]}, wait=False).wait(timeout=60)
+    wait_for(lambda: not processes_in(tmp_path))
+    assert (tmp_path / "went-on").exists()
 
 
 # The warm process itself, step by step.
