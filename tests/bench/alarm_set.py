@@ -31,6 +31,7 @@ from typing import Any
 
 import boto3
 
+from tests.bench.stack import environment_for
 from tests.support import CREDENTIALS, REGION, ROOT
 
 # How many times faster the set is than the loop, at least.
@@ -138,9 +139,7 @@ def playbook_seconds(directory: Path, tasks: list[dict[str, Any]], listed: list[
     playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     variables.write_text(json.dumps({"alarms": listed, "ansible_python_interpreter": sys.executable}))
     command = [Path(sys.executable).with_name("ansible-playbook"), playbook, "-i", "localhost,", "-c", "local", "-e", f"@{variables}"]
-    environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": url, "AWS_REGION": REGION}
-    # Compiled files save a task of the loop more than one of the set, so leaving them away would flatter the set.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment = environment_for(url, directory, {"AWS_REGION": REGION})
     patience = PATIENCE_SECONDS + SECONDS_AN_ALARM * len(listed)
     with output.open("w") as said:
         start = time.monotonic()
