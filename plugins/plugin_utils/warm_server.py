@@ -65,6 +65,19 @@ SERVICE_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"
 SERVICE = re.compile(r"""client\((?:\w+, *)?["']([a-z0-9-]+)["']""")
 
 
+def saves_time(part: Callable[..., None]) -> Callable[..., None]:
+    """Go on without it where it fails: a later botocore may have other private names, and modules work with it as it is."""
+
+    @functools.wraps(part)
+    def attempt(*arguments: Any) -> None:
+        try:
+            part(*arguments)
+        except Exception:
+            pass
+
+    return attempt
+
+
 @dataclass
 class Member:
     """One Python file of a payload."""
@@ -300,6 +313,7 @@ class Server:
                     self.services.update(dict.fromkeys(SERVICE.findall(member.source.decode(errors="replace"))))
         return Payload(members, shared, plain)
 
+    @saves_time
     def cache_models(self) -> None:
         """Let botocore take its service models from memory. Only its own files: those do not change while it is installed."""
         loaders = sys.modules.get("botocore.loaders")
@@ -364,6 +378,7 @@ class Server:
         if names or files:
             gc.freeze()
 
+    @saves_time
     def load_model(self, file: str) -> None:
         model = sys.modules["botocore.loaders"].JSONFileLoader().load_file(file) or {}
         if "operations" in model:
@@ -371,6 +386,7 @@ class Server:
             creator = importlib.import_module("botocore.client").ClientCreator(None, None, None, emitter, None, None)
             creator._create_methods(importlib.import_module("botocore.model").ServiceModel(model))
 
+    @saves_time
     def load_service(self, service: str) -> None:
         """Load what a client of an AWS service needs."""
         if "botocore.loaders" not in sys.modules:
@@ -382,6 +398,7 @@ class Server:
         gc.freeze()
 
 
+@saves_time
 def keep_client_parts() -> None:
     """Let botocore keep what it makes anew for each session and each client, though always the same: half of their time.
 
@@ -390,8 +407,6 @@ def keep_client_parts() -> None:
     client, hooks = sys.modules.get("botocore.client"), sys.modules.get("botocore.hooks")
     if not client or not hooks or hasattr(hooks.accepts_kwargs, "cache_info"):
         return
-    hooks.accepts_kwargs = functools.cache(hooks.accepts_kwargs)
-
     original_init, aliases, names = hooks.EventAliaser.__init__, hooks.EVENT_ALIASES, {}
 
     def init(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
@@ -407,6 +422,7 @@ def keep_client_parts() -> None:
             known[operations] = original_methods(creator, service_model)
         return known[operations].copy()  # handlers add to it
 
+    hooks.accepts_kwargs = functools.cache(hooks.accepts_kwargs)
     hooks.EventAliaser.__init__, client.ClientCreator._create_methods = init, create_methods
 
 

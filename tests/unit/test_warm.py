@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 import yaml
 
@@ -201,6 +202,22 @@ def test_a_package_installed_by_a_task_is_found_by_the_next(play: Callable[..., 
     results, _ = play([{"who": {}}, install, {"imports": {}}], "threetier.aws.warm")
     assert results[2]["one"]["value"] == 1
     assert results[0]["one"]["parent"] != results[2]["one"]["parent"], "what was imported before the installation is still in use"
+
+
+def test_a_botocore_with_other_private_names_is_used_as_it_is(play: Callable[..., Any], tmp_path: Path) -> None:
+    """A later release may rename what the warm process keeps of it."""
+    package = Path(botocore.__file__).parent
+    (tmp_path / "botocore").mkdir()
+    for path in package.iterdir():
+        if path.suffix == ".py":
+            names = r"_create_methods|accepts_kwargs|_alias_name_cache|EVENT_ALIASES|load_file"
+            (tmp_path / "botocore" / path.name).write_text(re.sub(rf"\b({names})\b", r"\1_renamed", path.read_text()))
+        elif path.is_dir() and path.name != "__pycache__":
+            (tmp_path / "botocore" / path.name).symlink_to(path)
+    who, aws = {"who": {}}, TASKS["aws"]
+    results, _ = play([aws, who, aws, who], "threetier.aws.warm", PYTHONPATH=str(tmp_path))
+    assert results[1] == results[3], "the warm process has ended"
+    assert results[0]["one"]["vpcs"] == results[2]["one"]["vpcs"] != []
 
 
 def test_nothing_is_left_on_the_disk(play: Callable[..., Any]) -> None:
