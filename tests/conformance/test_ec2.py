@@ -46,18 +46,21 @@ def image(ec2: Any) -> str:
 
 @conforms("https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html")
 def test_same_token_same_answer(ec2: Any) -> None:
-    network = make_network(ec2)
-    requests = {
-        "launch-template": partial(ec2.create_launch_template, LaunchTemplateName="once", LaunchTemplateData={"ImageId": image(ec2)}),
-        "natgateway": partial(ec2.create_nat_gateway, SubnetId=network.subnets[0], ConnectivityType="private"),
-        "route-table": partial(ec2.create_route_table, VpcId=network.vpc),
-        "vpc-endpoint": partial(ec2.create_vpc_endpoint, VpcId=network.vpc, ServiceName=f"{SERVICE}.s3"),
-    }
-    for kind, make in requests.items():
+    network, data = make_network(ec2), {"ImageId": image(ec2)}
+    template = ec2.create_launch_template(LaunchTemplateName="versions", LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
+    # Each with what makes it another request.
+    requests: list[tuple[Any, dict[str, Any]]] = [
+        (partial(ec2.create_launch_template, LaunchTemplateName="once", LaunchTemplateData=data), {"VersionDescription": "other"}),
+        (partial(ec2.create_launch_template_version, LaunchTemplateId=template, LaunchTemplateData=data), {"VersionDescription": "other"}),
+        (partial(ec2.create_nat_gateway, SubnetId=network.subnets[0], ConnectivityType="private"), {"ConnectivityType": "public"}),
+        (partial(ec2.create_route_table, VpcId=network.vpc), {"TagSpecifications": tags("route-table", "other")}),
+        (partial(ec2.create_vpc_endpoint, VpcId=network.vpc, ServiceName=f"{SERVICE}.s3"), {"ServiceName": f"{SERVICE}.dynamodb"}),
+    ]
+    for make, other in requests:
         token = str(uuid4())
         first, second = ({**make(ClientToken=token), "ResponseMetadata": None} for _ in range(2))
         assert first == second
-        refused("IdempotentParameterMismatch", make, ClientToken=token, TagSpecifications=tags(kind, "other"))
+        refused("IdempotentParameterMismatch", make, ClientToken=token, **other)
 
 
 # Tags and addresses
