@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import os
@@ -315,6 +316,14 @@ def test_an_instance_is_the_ecs_image_on_an_encrypted_disk_with_guarded_metadata
     assert template["IamInstanceProfile"] == {"Name": "demo-instance"}
 
 
+def test_the_agent_of_an_instance_joins_the_cluster_and_asks_nobody_but_ecs(client: Client) -> None:
+    script = base64.b64decode(launch_template(client)["UserData"]).decode()
+    settings = dict(re.findall(r"^(ECS_\w+)=(.*)$", script, re.MULTILINE))
+    assert settings.pop("ECS_CLUSTER") == "demo"
+    assert json.loads(settings.pop("ECS_CONTAINER_INSTANCE_TAGS")) == {"threetier:stack": "demo", "threetier:tier": "api"}
+    assert settings == {"ECS_AWSVPC_BLOCK_IMDS": "true"}, "tags that come from EC2 end the agent where it cannot reach EC2"
+
+
 # 3. Services and task definitions
 
 
@@ -381,7 +390,7 @@ def test_each_tier_has_roles_of_its_own(client: Client) -> None:
 # 3. What roles and users may do
 
 # Actions for which AWS knows no resource, so that only "*" can stand there; and DescribeLogGroups, which AWS's guide has so for flow logs.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint", "ec2:DescribeTags", "logs:DescribeLogGroups"}
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint", "logs:DescribeLogGroups"}
 
 
 def as_list(value: str | list[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -68,6 +70,21 @@ def test_a_report_says_who_is_affected_by_a_layer_and_which_tag_repairs_it(layer
     report = Change(layer, "kind", "name", "changed").as_data("demo")
     assert report["affects"]
     assert report["repair"].rpartition(" ")[2] in site_layers()[layer]
+
+
+def test_a_nat_instance_that_boots_before_its_route_becomes_one(tmp_path):
+    (task,) = [each for each in yaml.safe_load((ROOT / "roles/network/tasks/nat_instance.yml").read_text()) if each["name"] == "NAT instance"]
+    script = task["threetier.aws.vpc_nat_instance"]["user_data"].replace("/etc/", f"{tmp_path}/")
+    for directory in ("bin", "sysctl.d", "sysconfig"):
+        (tmp_path / directory).mkdir()
+    # What the script calls only notes that it was called; the first two times, dnf reaches nobody.
+    stub = '#!/bin/bash\necho "${0##*/} $@" >> calls\n[ ${0##*/} != dnf ] || [ $(grep -c ^dnf calls) -gt 2 ]\n'
+    for command in ("dnf", "systemctl", "sysctl", "ip", "iptables", "iptables-save", "sleep"):
+        (tmp_path / "bin" / command).write_text(stub)
+        (tmp_path / "bin" / command).chmod(0o755)
+    path = f"{tmp_path}/bin:{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env={"PATH": path}, check=True, timeout=10)
+    assert "MASQUERADE" in (tmp_path / "calls").read_text()
 
 
 def test_module_defaults_reach_every_module_that_talks_to_aws():
