@@ -13,6 +13,8 @@ from emulator.rules.ec2 import ec2_of, found
 
 GATEWAY, INTERFACE = "Gateway", "Interface"
 GATEWAY_SERVICES = ("dynamodb", "s3")  # which have interface endpoints too
+# Of those that the collection uses.
+WITHOUT_POLICIES = ("ecs-agent", "ecs-telemetry")
 
 
 def refused(message: str) -> AwsError:
@@ -76,6 +78,20 @@ def endpoint_service(call: Call, proceed: Proceed) -> Answer:
         raise AwsError("InvalidServiceName", f"The Vpc Endpoint Service '{call.params['ServiceName']}' does not exist")
     if kind_of(call) != INTERFACE and service not in GATEWAY_SERVICES:
         raise refused(f"Endpoint type ({kind_of(call)}) does not match available service types ([Interface]).")
+    return proceed()
+
+
+@rule("ec2", "CreateVpcEndpoint", "ModifyVpcEndpoint")
+def endpoint_policy(call: Call, proceed: Proceed) -> Answer:
+    """Some services have no endpoint policies, and take not even one that allows everything: InvalidParameter. Moto takes any.
+
+    Moto could take it.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+    """
+    endpoint = ec2_of(call).vpc_end_points.get(call.params.get("VpcEndpointId"))
+    service = endpoint.service_name if endpoint else call.params.get("ServiceName", "")
+    if "PolicyDocument" in call.params and service.endswith(WITHOUT_POLICIES):
+        raise refused(f"Service {service} only supports the full-access endpoint policy.")
     return proceed()
 
 

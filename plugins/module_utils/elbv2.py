@@ -17,7 +17,7 @@ TAGGED_A_CALL = 20
 # The most that a look-up of the whole region answers at once. To ask by name is no cheaper: AWS refuses all names for an unknown one.
 PAGE = 400
 NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,32}(?<!-)", re.ASCII)
-# How long a parent, or a bucket's policy, that was made just now may be unknown to load balancing.
+# How long a parent that was made just now may be unknown to load balancing.
 JUST_MADE_SECONDS = 30
 
 

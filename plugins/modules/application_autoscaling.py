@@ -198,9 +198,10 @@ from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChang
 # The fields by which AWS knows a scalable target, and their options.
 IDENTITY = {"ServiceNamespace": "service_namespace", "ResourceId": "resource_id", "ScalableDimension": "scalable_dimension"}
 CONFIGURATION = "TargetTrackingScalingPolicyConfiguration"
-# A new service-linked role or ECS service is not known to Application Auto Scaling for some seconds.
-TOO_EARLY = ("Unable to assume IAM role", "ECS service doesn't exist")
-TOO_EARLY_SECONDS = 30
+# CloudWatch, which Application Auto Scaling asks in the account's name: it throttles, or does not know the new service-linked role yet.
+BEHIND_IT = ("FailedResourceAccessException",)
+# A new service-linked role, ECS service or scalable target is not known to Application Auto Scaling for some seconds.
+TOO_EARLY = (*BEHIND_IT, "Unable to assume IAM role", "ECS service doesn't exist", "ObjectNotFoundException")
 
 
 def identity(params: dict[str, Any]) -> dict[str, str]:
@@ -226,7 +227,7 @@ def describe_target(scaling: Any, target: dict[str, str]) -> dict[str, Any] | No
 def describe_policies(scaling: Any, target: dict[str, str]) -> dict[str, dict[str, Any]]:
     """All policies of the target by name."""
     pages = scaling.get_paginator("describe_scaling_policies").paginate(**target)
-    return {policy["PolicyName"]: policy for page in pages for policy in page["ScalingPolicies"]}
+    return patiently(lambda: {policy["PolicyName"]: policy for page in pages for policy in page["ScalingPolicies"]}, BEHIND_IT)
 
 
 def describe_scheduled_actions(scaling: Any, target: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -295,16 +296,15 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
             patiently(
                 lambda: scaling.register_scalable_target(**target, **capacity, **awake, **new_tags, aws_retry=True),
                 TOO_EARLY,
-                TOO_EARLY_SECONDS,
             )
         # First, because AWS allows only one policy for a metric, and a new name, or one that takes it over, would be the second.
         for name in to_delete + with_another_metric(to_put, policies):
-            scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True)
+            patiently(lambda name=name: scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True), BEHIND_IT)
         for name in actions:
             scaling.delete_scheduled_action(**target, ScheduledActionName=name, aws_retry=True)
         for name, configuration in to_put.items():
             put = {"PolicyName": name, "PolicyType": "TargetTrackingScaling", CONFIGURATION: merged(configuration, policies.get(name, {}))}
-            patiently(lambda put=put: scaling.put_scaling_policy(**target, **put, aws_retry=True), TOO_EARLY, TOO_EARLY_SECONDS)
+            patiently(lambda put=put: scaling.put_scaling_policy(**target, **put, aws_retry=True), TOO_EARLY)
         if current:
             change_tags(scaling, current["ScalableTargetARN"], retag)
 

@@ -548,7 +548,8 @@ def set_settings(elb: Any, arn: str, change: dict[str, Any]) -> None:
 
 def set_attributes(elb: Any, arn: str, attributes: dict[str, str]) -> None:
     request = {"LoadBalancerArn": arn, "Attributes": attribute_list(attributes)}
-    patiently(lambda: elb.modify_load_balancer_attributes(**request, aws_retry=True), ATTRIBUTES_NOT_YET, JUST_MADE_SECONDS)
+    # A new policy of the bucket can take longer than other things that were just made.
+    patiently(lambda: elb.modify_load_balancer_attributes(**request, aws_retry=True), ATTRIBUTES_NOT_YET)
 
 
 def create_balancer(elb: Any, balancer: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:

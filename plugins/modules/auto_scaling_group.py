@@ -127,8 +127,10 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import TagChange, tag_change
 
-# A new instance profile, named by the launch template, is "invalid" for some seconds.
-PROFILE_SECONDS = 60
+# A new instance profile, named by the launch template, is "invalid" for some seconds; an account's first group makes the service-linked role.
+NOT_YET = ("Invalid IAM Instance Profile", "ServiceLinkedRoleFailure")
+# ECS, or the group itself, is at it.
+BUSY = ("ResourceContention", "ResourceInUse", "ScalingActivityInProgress")
 
 
 def describe(autoscaling: Any, name: str) -> dict[str, Any] | None:
@@ -159,7 +161,7 @@ def tag_items(name: str, tags: dict[str, str]) -> list[dict[str, Any]]:
 
 def create(autoscaling: Any, name: str, settings: dict[str, Any], tags: dict[str, str]) -> None:
     request = {"AutoScalingGroupName": name, "Tags": tag_items(name, tags), **settings}
-    patiently(lambda: autoscaling.create_auto_scaling_group(**request, aws_retry=True), ["Invalid IAM Instance Profile"], PROFILE_SECONDS)
+    patiently(lambda: autoscaling.create_auto_scaling_group(**request, aws_retry=True), NOT_YET)
 
 
 def change_tags(autoscaling: Any, name: str, change: TagChange) -> None:
@@ -212,8 +214,8 @@ def ensure_absent(autoscaling: Any, params: dict[str, Any], check_mode: bool) ->
         if not current.get("Status"):
             # ForceDelete terminates protected instances too, but the group must not start others meanwhile
             empty = {"MinSize": 0, "DesiredCapacity": 0, "NewInstancesProtectedFromScaleIn": False}
-            autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **empty, aws_retry=True)
-            autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True)
+            patiently(lambda: autoscaling.update_auto_scaling_group(AutoScalingGroupName=name, **empty, aws_retry=True), BUSY)
+            patiently(lambda: autoscaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True, aws_retry=True), BUSY)
         if params["wait"]:
             removal = f"the removal of auto-scaling group {name}"
             wait_for(lambda: describe(autoscaling, name), lambda group: group is None, params["wait_timeout"], removal)

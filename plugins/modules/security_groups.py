@@ -233,6 +233,8 @@ TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 # What AWS answers where a group or VPC that was made just now is not known everywhere yet; a mistyped id gets the same answer.
 NOT_YET = ("does not exist",)
 NOT_YET_SECONDS = 60
+# By a network interface, or by another group's rule.
+IN_USE = ["DependencyViolation", "InvalidGroup.InUse"]
 
 
 class Rule(NamedTuple):
@@ -570,12 +572,12 @@ def delete(ec2: Any, group: dict[str, Any], deadline: float) -> None:
     try:
         patiently(
             lambda: ec2.delete_security_group(GroupId=group["GroupId"], aws_retry=True),
-            ["DependencyViolation"],
+            IN_USE,
             max(0.0, deadline - time.monotonic()),
         )
     except is_boto3_error_code("InvalidGroup.NotFound"):
         pass
-    except is_boto3_error_code("DependencyViolation") as error:  # pylint: disable=duplicate-except
+    except is_boto3_error_code(IN_USE) as error:  # pylint: disable=duplicate-except
         raise StateError(
             f"{group['GroupName']} ({group['GroupId']}) is still in use, by a network interface or by a rule of a group outside this set; "
             "remove what uses it (the console's page of the group lists both), and run again"

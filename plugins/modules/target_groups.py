@@ -213,7 +213,7 @@ HEALTH_CHECK = {
     "unhealthy_threshold": "UnhealthyThresholdCount",
 }
 # "The VPC ID 'vpc-…' is not found": a ValidationError, so only the words tell it from others.
-NOT_YET = ["The VPC ID"]
+NOT_YET = ["The VPC ID", "TargetGroupNotFound"]
 
 
 def find(elb: Any, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -290,7 +290,8 @@ def create(elb: Any, params: dict[str, Any], group: dict[str, Any], tags: dict[s
 
 
 def set_attributes(elb: Any, group: dict[str, Any], attributes: dict[str, str]) -> None:
-    elb.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=attribute_list(attributes), aws_retry=True)
+    request = {"TargetGroupArn": group["TargetGroupArn"], "Attributes": attribute_list(attributes)}
+    patiently(lambda: elb.modify_target_group_attributes(**request, aws_retry=True), NOT_YET, JUST_MADE_SECONDS)
 
 
 def ensure_present(elb: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -266,10 +266,8 @@ def remove_gateway(ec2: Any, gateway: Mapping[str, Any], deadline: float) -> Non
     gateway_id, vpc_id = gateway["InternetGatewayId"], holder(gateway)
     if vpc_id:
         remove(ec2, lambda: ec2.detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=vpc_id, aws_retry=True), vpc_id, deadline)
-    try:
-        ec2.delete_internet_gateway(InternetGatewayId=gateway_id, aws_retry=True)
-    except is_boto3_error_code(GONE):
-        pass
+    # What is accepted is not yet done: for a moment, a detached gateway "has dependencies".
+    remove(ec2, lambda: ec2.delete_internet_gateway(InternetGatewayId=gateway_id, aws_retry=True), vpc_id or gateway_id, deadline)
 
 
 def removal(name: str, vpcs: list[dict[str, Any]], gateways: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -432,6 +433,16 @@ def test_endpoint_service(ec2: Any) -> None:
     refused("InvalidServiceName", ec2.create_vpc_endpoint, VpcId=vpc, ServiceName=f"{SERVICE}.nothing")
     refused("InvalidParameter", ec2.create_vpc_endpoint, VpcId=vpc, ServiceName=f"{SERVICE}.ecs", VpcEndpointType="Gateway")
     ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"{SERVICE}.s3")
+
+
+@conforms(f"{LINK_GUIDE}/vpc-endpoints-access.html")
+def test_endpoint_policy(ec2: Any) -> None:
+    make = partial(ec2.create_vpc_endpoint, VpcId=make_network(ec2).vpc, VpcEndpointType="Interface", PrivateDnsEnabled=False)
+    policy = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]})
+    make(ServiceName=f"{SERVICE}.ecs", PolicyDocument=policy)
+    refused("InvalidParameter", make, ServiceName=f"{SERVICE}.ecs-agent", PolicyDocument=policy)
+    without = make(ServiceName=f"{SERVICE}.ecs-telemetry")["VpcEndpoint"]["VpcEndpointId"]
+    refused("InvalidParameter", ec2.modify_vpc_endpoint, VpcEndpointId=without, PolicyDocument=policy)
 
 
 @conforms(f"{LINK_GUIDE}/gateway-endpoints.html")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import application_autoscaling
-from botocore.exceptions import ClientError
 
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 CPU = {"name": "cpu", "predefined_metric_type": "ECSServiceAverageCPUUtilization", "target_value": 60, "scale_in_cooldown": 300}
 MEMORY = {"name": "memory", "predefined_metric_type": "ECSServiceAverageMemoryUtilization", "target_value": 70}
@@ -173,31 +172,30 @@ def test_an_option_that_says_what_aws_does_anyway_is_no_difference(service, run_
 
 
 def test_a_service_that_does_not_exist_is_named(service, run_module, monkeypatch):
-    monkeypatch.setattr(application_autoscaling, "TOO_EARLY_SECONDS", -1)
+    monkeypatch.setattr(state, "PATIENCE_SECONDS", -1)
     with pytest.raises(ModuleFailed, match="ECS service doesn't exist"):
         run_module("application_autoscaling", **service | {"resource_id": "service/scaling/nobody"})
 
 
-def test_a_service_that_was_just_made_is_waited_for(service, run_module, monkeypatch):
-    refusals = [
-        ClientError({"Error": {"Code": "ValidationException", "Message": "ECS service doesn't exist: x"}}, "RegisterScalableTarget")
-    ] * 2
-
-    def client(module, name):
-        scaling = state.client(module, name)
-        register = scaling.register_scalable_target
-
-        def refuse_first(**request):
-            if refusals:
-                raise refusals.pop()
-            return register(**request)
-
-        monkeypatch.setattr(scaling, "register_scalable_target", refuse_first)
-        return scaling
-
-    monkeypatch.setattr(state, "POLL_SECONDS", 0)
-    monkeypatch.setattr(application_autoscaling, "client", client)
+def test_what_was_just_made_is_waited_for(service, run_module, requests, answers):
+    answers["RegisterScalableTarget"] = [
+        refusal("ValidationException", "ECS service doesn't exist: x"),
+        refusal("ValidationException", "Unable to assume IAM role: arn"),
+    ]
+    answers["PutScalingPolicy"] = [
+        refusal("ObjectNotFoundException"),
+        refusal("FailedResourceAccessException", "The security token included in the request is invalid"),
+    ]
     assert run_module("application_autoscaling", **service)["changed"]
+    assert (requests.count("RegisterScalableTarget"), requests.count("PutScalingPolicy")) == (3, 4)
+
+
+def test_cloudwatch_that_throttles_behind_it_is_waited_for(service, run_module, requests, answers):
+    run_module("application_autoscaling", **service)
+    throttled = refusal("FailedResourceAccessException", "Rate exceeded")
+    answers["DescribeScalingPolicies"], answers["DeleteScalingPolicy"] = [throttled], [throttled]
+    assert run_module("application_autoscaling", **service | {"target_tracking_policies": [CPU]})["changed"]
+    assert requests.count("DeleteScalingPolicy") == 2
 
 
 def test_tags_go_with_the_registration_and_are_repaired_later(aws, service, check_run_check_run):

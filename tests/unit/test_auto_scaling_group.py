@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.threetier.aws.plugins.module_utils import state
+
+from support import refusal
 
 
 @pytest.fixture
@@ -37,6 +38,19 @@ def test_a_removal_need_not_be_waited_for(group, run_module, requests):
     requests.clear()
     assert run_module("auto_scaling_group", name="g6", state="absent", wait=False)["changes"]["deleted"] == ["g6"]
     assert requests == ["DescribeAutoScalingGroups", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup"]
+
+
+def test_waits_for_the_service_linked_role_of_a_fresh_account(group, run_module, requests, answers):
+    answers["CreateAutoScalingGroup"] = [refusal("ServiceLinkedRoleFailure")]
+    assert run_module("auto_scaling_group", name="first", **group)["changed"]
+
+
+def test_a_removal_waits_for_what_ecs_is_doing_with_the_group(group, run_module, requests, answers):
+    run_module("auto_scaling_group", name="busy", **group)
+    answers["UpdateAutoScalingGroup"] = [refusal("ResourceContention")]
+    answers["DeleteAutoScalingGroup"] = [refusal("ScalingActivityInProgress"), refusal("ResourceInUse")]
+    run_module("auto_scaling_group", name="busy", state="absent")
+    assert (requests.count("UpdateAutoScalingGroup"), requests.count("DeleteAutoScalingGroup")) == (2, 3)
 
 
 def test_previews_a_group_in_subnets_that_are_not_made_yet(group, run_module, requests):

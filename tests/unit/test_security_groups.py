@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from ansible_collections.threetier.aws.plugins.module_utils import state
 from ansible_collections.threetier.aws.plugins.modules import security_groups
-from support import ModuleFailed
+from support import ModuleFailed, refusal
 
 TAGS = {"threetier:stack": "sg-test"}
 
@@ -302,6 +302,13 @@ def test_is_patient_with_a_group_that_is_not_known_everywhere(monkeypatch):
     rule = security_groups.Rule("-1", None, None, "IpRanges", "0.0.0.0/0")
     security_groups.call_with_rules(ec2, "authorize_security_group_egress", "sg-1", {rule: None})
     assert len(ec2.calls) == 2
+
+
+def test_is_patient_with_a_group_that_a_rule_named_a_moment_ago(vpc_id, run_module, requests, answers):
+    run_module("security_groups", **one(vpc_id))
+    answers["DeleteSecurityGroup"] = [refusal("InvalidGroup.InUse")]
+    run_module("security_groups", **one(vpc_id, state="absent"))
+    assert requests.count("DeleteSecurityGroup") == 2
 
 
 def test_adopts_a_group_that_was_created_but_not_shown(vpc_id):

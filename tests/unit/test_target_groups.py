@@ -167,6 +167,12 @@ def test_waits_until_a_new_vpc_is_known(vpc_id, run_module, requests, answers):
     assert requests == ["DescribeTargetGroups", *["CreateTargetGroup"] * 2, "ModifyTargetGroupAttributes"]
 
 
+def test_waits_until_a_new_group_is_known(vpc_id, run_module, requests, answers):
+    answers["ModifyTargetGroupAttributes"] = [refusal("TargetGroupNotFound")]
+    run_module("target_groups", vpc_id=vpc_id, target_groups=[group("tg-new")], tags=TAGS)
+    assert requests.count("ModifyTargetGroupAttributes") == 2
+
+
 def test_removes_the_set_and_has_patience_with_a_listener_that_goes(aws, vpc_id, run_module, check_run_check_run, requests, answers):
     run_module("target_groups", **pair(vpc_id, "tg-gone"))
     run_module("target_groups", vpc_id=vpc_id, target_groups=[group("tg-gone-not")], tags=TAGS)

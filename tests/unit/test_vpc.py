@@ -202,13 +202,14 @@ def test_removal_has_patience_and_takes_what_is_gone_already_for_removed(aws, de
     run_module("vpc", **demo)
     requests.clear()
     answers["DetachInternetGateway"] = [refusal("DependencyViolation"), refusal("DependencyViolation"), lambda answer: answer]
+    answers["DeleteInternetGateway"] = [refusal("DependencyViolation")]  # for a moment after it was detached
     answers["DeleteVpc"] = [refusal("DependencyViolation"), lambda answer: answer]
     assert run_module("vpc", name=name, tags=tags, state="absent")["changed"]
     assert requests == [
         "DescribeVpcs",
         *["DescribeInternetGateways"] * 2,
         *["DetachInternetGateway"] * 3,
-        "DeleteInternetGateway",
+        *["DeleteInternetGateway"] * 2,
         *["DeleteVpc"] * 2,
     ]
     made = run_module("vpc", **demo)["vpc"]
