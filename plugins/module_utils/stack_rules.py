@@ -55,6 +55,12 @@ def names(v: Variables) -> Iterator[str]:
             f"the stack's name (its inventory host) is '{stack}': allowed are 1 to 23 lower-case letters, digits and hyphens, beginning with a "
             "letter and not ending with a hyphen, because load balancers and a bucket are named after it"
         )
+    provider = v.get("cluster_capacity_provider")
+    if provider is not None and provider.lower().startswith(("aws", "ecs", "fargate")):
+        yield (
+            f"cluster_capacity_provider is '{provider}': AWS keeps names that begin with aws, ecs or fargate for itself; give the stack, which it "
+            "is named after, another name, or the variable another value"
+        )
     region = v.get("preflight_region")
     if region is not None and not REGION.fullmatch(region):
         yield f"preflight_region is '{region}': give a region's code, such as eu-central-1"

@@ -224,6 +224,8 @@ class Engine:
             code, host, _error = module.run_command([path, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
             if code == 0 and host.strip():
                 self.environment = {"DOCKER_HOST": host.strip()}
+            # With attestations, one build is three images in the registry, and a lifecycle policy counts all of them.
+            self.environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
 
     def run(self, *arguments: str, data: str | None = None) -> None:
         code, output, errors = self.module.run_command([self.path, *arguments], data=data, environ_update=self.environment)

@@ -123,7 +123,14 @@ except ImportError:
 
 from ansible.module_utils.common.dict_transformations import snake_dict_to_camel_dict
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-from ansible_collections.threetier.aws.plugins.module_utils.ecs import NEW_ROLE_REFUSALS, change_tags, public, tag_dict, tag_list
+from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
+    NEW_ROLE_REFUSALS,
+    SETTLE_SECONDS,
+    change_tags,
+    public,
+    tag_dict,
+    tag_list,
+)
 from ansible_collections.threetier.aws.plugins.module_utils.state import (
     StateError,
     client,
@@ -136,8 +143,6 @@ from ansible_collections.threetier.aws.plugins.module_utils.state import (
     without_none,
 )
 from ansible_collections.threetier.aws.plugins.module_utils.tags import tag_change
-
-DELETE_SECONDS = 120
 
 
 def describe(ecs: Any, name: str) -> dict[str, Any] | None:
@@ -157,6 +162,20 @@ def wanted_settings(params: dict[str, Any]) -> dict[str, Any]:
             }
         )
     )
+
+
+def settled(ecs: Any, name: str, what: str) -> None:
+    """Waits until AWS has done its C(update) or C(delete), which it only begins when it is asked, and fails with AWS's reason where it could not."""
+    in_progress, failed = f"{what.upper()}_IN_PROGRESS", f"{what.upper()}_FAILED"
+
+    def over(provider: dict[str, Any] | None) -> bool:
+        if provider is None or what == "delete":
+            return provider is None or provider.get("updateStatus") == failed
+        return provider.get("updateStatus") != in_progress
+
+    provider = wait_for(lambda: describe(ecs, name), over, SETTLE_SECONDS, f"the {what} of capacity provider {name}")
+    if provider and provider.get("updateStatus") == failed:
+        raise StateError(f"AWS could not {what} capacity provider {name}: {provider.get('updateStatusReason', 'it does not say why')}")
 
 
 def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -186,6 +205,7 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
         if change:
             request = {"name": name, "autoScalingGroupProvider": update}
             patiently(lambda: ecs.update_capacity_provider(**request, aws_retry=True), ("UpdateInProgressException",))
+            settled(ecs, name, "update")
         change_tags(ecs, current["capacityProviderArn"], retag)
     capacity_provider = public({**current, "autoScalingGroupProvider": {**group, **update}, "tags": tag_list(retag.result)})
     return {"capacity_provider": capacity_provider, **outcome_of(name, selected(change, group) | retag.before, change | retag.after)}
@@ -197,7 +217,7 @@ def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[st
         return outcome_of(name, None, None)
     if not check_mode:
         ecs.delete_capacity_provider(capacityProvider=name, aws_retry=True)
-        wait_for(lambda: describe(ecs, name), lambda left: left is None, DELETE_SECONDS, f"the deletion of capacity provider {name}")
+        settled(ecs, name, "delete")
     return outcome_of(name, current["autoScalingGroupProvider"], None)
 
 

@@ -260,6 +260,21 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
     }
 
 
+def delete(ecs: Any, name: str) -> None:
+    """Deletes the cluster, with the instances that are gone: AWS deregisters none whose agent lost it before it was terminated.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html
+    """
+    if arns := ecs.list_container_instances(cluster=name, aws_retry=True)["containerInstanceArns"]:
+        answer = ecs.describe_container_instances(cluster=name, containerInstances=arns, aws_retry=True)
+        for instance in answer["containerInstances"]:
+            if not instance["agentConnected"]:
+                ecs.deregister_container_instance(
+                    cluster=name, containerInstance=instance["containerInstanceArn"], force=True, aws_retry=True
+                )
+    ecs.delete_cluster(cluster=name, aws_retry=True)
+
+
 def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, wait = params["name"], params["wait"]
     current = settled(ecs, name) if wait and not check_mode else describe_cluster(ecs, name)
@@ -273,7 +288,7 @@ def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[st
             if wait:
                 if attached:
                     settled(ecs, name)
-                patiently(lambda: ecs.delete_cluster(cluster=name, aws_retry=True), (*BUSY, *STOPPED_STILL_KNOWN))
+                patiently(lambda: delete(ecs, name), (*BUSY, *STOPPED_STILL_KNOWN))
         except ClientError as error:
             reason = IN_THE_WAY.get(error.response["Error"]["Code"])
             if reason is None:

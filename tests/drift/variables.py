@@ -313,8 +313,10 @@ DATABASE = (
         for value in (False, True)
     ),
     *(Try("database_deletion_protection", value, (Line(*TABLE, "deletion_protection"),)) for value in (True, False)),
-    Try("database_kms_key", KEY, (Line(*TABLE, "server_side_encryption.kms_master_key_arn"),)),
-    Try("database_kms_key", "", (Line(*TABLE, "server_side_encryption.kms_master_key_arn"),)),
+    *(
+        Try("database_kms_key", value, (Line(*TABLE, "server_side_encryption.kms_master_key_arn"), Line("identity", "iam_roles", "demo-api-task", "policy table-key")))
+        for value in (KEY, "")
+    ),
     Try("database_seed_items", SEEDS, (Line("database", "dynamodb_items", "*", CREATE),)),
     Fixed("database_table_name", "a name: another one is another table; the old one stays, with its items"),
 )

@@ -27,6 +27,7 @@ if "--config" in arguments:
     call |= {{"host": os.environ.get("DOCKER_HOST")}}
 if "build" in arguments:
     context = Path(arguments[-1])
+    call["attested"] = os.environ.get("BUILDX_NO_DEFAULT_ATTESTATIONS") != "1"
     call["context"] = sorted(path.relative_to(context).as_posix() for path in context.rglob("*") if path.is_file())
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(call) + "\\n")
@@ -120,6 +121,13 @@ def test_docker_logs_in_beside_the_users_own_configuration(engine, repository, c
     assert login["mode"] == "0o700"
     assert login["config"] == {"auths": {repository.partition("/")[0]: {}}}, "without an entry, docker uses the key ring"
     assert login["host"] == "unix:///run/chosen.sock"
+
+
+@pytest.mark.parametrize("engine", ["docker"], indirect=True)
+def test_a_build_is_one_image_in_the_registry(engine, repository, context, run_module):
+    run_module("ecr_image", repository_uri=repository, context=str(context))
+    [build] = [call for call in engine() if "build" in call["argv"]]
+    assert not build["attested"]
 
 
 @pytest.mark.parametrize("engine", ["docker"], indirect=True)

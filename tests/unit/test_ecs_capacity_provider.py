@@ -56,6 +56,25 @@ def test_creates_changes_and_deletes(aws, group_arn, check_run_check_run):
     check_run_check_run("ecs_capacity_provider", name="cp", state="absent")
 
 
+def found_as(status, reason="no such thing"):
+    """AWS's answer about a provider, with how far it is with what it was asked for."""
+    return lambda given: {"capacityProviders": [{**given["capacityProviders"][0], "updateStatus": status, "updateStatusReason": reason}]}
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"), [("update", {"managed_scaling": {"target_capacity": 80}}), ("delete", {"state": "absent", "auto_scaling_group_arn": None})]
+)
+def test_waits_for_what_aws_only_begins_and_says_why_it_failed(group_arn, run_module, requests, answers, what, wanted):
+    options = provider(group_arn(f"cp-{what}"))
+    run_module("ecs_capacity_provider", name=f"cp-{what}", **options)
+    states = [found_as(f"{what.upper()}_{end}", "the group is gone") for end in ("IN_PROGRESS", "FAILED")]
+    answers["DescribeCapacityProviders"] = [lambda given: given, *states]
+    answers[f"{what.title()}CapacityProvider"] = [{}]
+    with pytest.raises(ModuleFailed, match=f"could not {what} capacity provider cp-{what}: the group is gone"):
+        run_module("ecs_capacity_provider", name=f"cp-{what}", **options | wanted)
+    assert requests.count("DescribeCapacityProviders") == 4
+
+
 def test_previews_a_provider_of_a_group_that_is_not_made_yet(run_module, requests):
     preview = run_module("ecs_capacity_provider", check=True, name="cp-planned", **provider(state.planned("group")))
     assert preview["diff"]["after"]["cp-planned"]["autoScalingGroupArn"] == state.planned("group")

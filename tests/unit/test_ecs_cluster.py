@@ -34,6 +34,7 @@ class FakeEcs:
         self.refuse: dict[str, list[ClientError]] = {}
         self.calls: list[str] = []
         self.becoming: list[dict[str, str]] = []
+        self.instances: dict[str, bool] = {}  # and whether the agent is connected
 
     def _called(self, name):
         self.calls.append(name)
@@ -54,9 +55,21 @@ class FakeEcs:
         self.cluster = {**self.cluster, **fields, "attachmentsStatus": "UPDATE_IN_PROGRESS"}
         self.becoming = [{}, {"attachmentsStatus": "UPDATE_COMPLETE"}]
 
+    def list_container_instances(self, cluster, aws_retry):
+        return {"containerInstanceArns": list(self.instances)}
+
+    def describe_container_instances(self, cluster, containerInstances, aws_retry):
+        return {"containerInstances": [{"containerInstanceArn": arn, "agentConnected": self.instances[arn]} for arn in containerInstances]}
+
+    def deregister_container_instance(self, cluster, containerInstance, force, aws_retry):
+        del self.instances[containerInstance]
+
     def delete_cluster(self, **_):
         assert self.cluster.get("attachmentsStatus") != "UPDATE_IN_PROGRESS"
         self._called("delete")
+        if self.instances:
+            self.instances = dict.fromkeys(self.instances, False)  # a minute later
+            raise refusal("ClusterContainsContainerInstancesException")
         self.cluster["status"] = "INACTIVE"
 
 
@@ -143,6 +156,13 @@ def test_removal_detaches_the_providers_first_and_says_what_is_in_the_way(run_mo
     with pytest.raises(ModuleFailed, match="cluster demo cannot be deleted: it still has services"):
         run_module("ecs_cluster", name="demo", state="absent")
     assert ecs.calls == ["put", "delete", "delete"]
+
+
+def test_removal_deregisters_instances_that_lost_their_way_out_before_they_ended(run_module, fake):
+    ecs = fake(capacityProviders=[])
+    ecs.instances = {"gone": True, "long gone": False}
+    run_module("ecs_cluster", name="demo", state="absent")
+    assert (ecs.calls, ecs.instances) == (["delete", "delete"], {})
 
 
 def test_a_removal_without_a_wait_starts_to_detach_the_providers_once(run_module, fake):

@@ -43,6 +43,7 @@ def test_a_good_stack_has_no_problems():
         ({"network_stack": "a-name-of-twenty-four-ab"}, "stack's name"),
         ({"network_stack": "Demo"}, "stack's name"),
         ({"preflight_region": "frankfurt"}, "preflight_region"),
+        ({"cluster_capacity_provider": "ecs-demo-instances"}, "cluster_capacity_provider"),
         ({"network_cidr": "10.0.0.1/16"}, "network_cidr"),
         ({"network_cidr": "10.0.0.0/24"}, "network_cidr"),
         ({"network_cidr": "fd00::/64"}, "network_cidr"),
