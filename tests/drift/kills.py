@@ -21,6 +21,9 @@ from support import ROOT
 # What AWS chooses: ids, the random ends of names and ARNs, addresses that the emulator gives.
 GENERATED = re.compile(r"\b(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{8,})\b|\b\d+\.\d+\.\d+\.\d+(?::\d+)?\b(?!/)")
 
+# How long the network interface of a task may outlive it.
+INTERFACE_SECONDS = 60
+
 
 @dataclass(frozen=True)
 class Undisturbed:
@@ -67,8 +70,7 @@ def judged(account: Account, point: int, undisturbed: Undisturbed, previewed: bo
             for key in sorted(preview.resources.keys() | repair.resources.keys())
             if preview.resources.get(key) != repair.resources.get(key)
         ]
-    there = made(account)
-    surplus = heads(there) - heads(undisturbed.made)
+    there, surplus = settled(account, undisturbed)
     verdict.doubled += [f"too much: {thing}" for thing in surplus.elements()]
     verdict.converged += [f"missing: {thing}" for thing in (undisturbed.made - there).elements()]
     verdict.converged += [f"instead: {thing}" for thing in (there - undisturbed.made).elements() if thing.partition(" (")[0] not in surplus]
@@ -80,6 +82,17 @@ def judged(account: Account, point: int, undisturbed: Undisturbed, previewed: bo
     if not answers(account):
         verdict.unchanged.append("the page does not answer")
     return verdict
+
+
+def settled(account: Account, undisturbed: Undisturbed) -> tuple[Counter[str], Counter[str]]:
+    """What there is, and what of it is too much, once the interfaces of tasks that ECS has replaced are gone: they outlive them for a while."""
+    deadline = time.monotonic() + INTERFACE_SECONDS
+    while True:
+        there = made(account)
+        surplus = heads(there) - heads(undisturbed.made)
+        if not surplus or not all(thing.startswith("ec2 network-interface") for thing in surplus) or time.monotonic() > deadline:
+            return there, surplus
+        time.sleep(1)
 
 
 def failure(what: str, run: Run) -> list[str]:

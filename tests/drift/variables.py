@@ -314,7 +314,7 @@ DATABASE = (
     ),
     *(Try("database_deletion_protection", value, (Line(*TABLE, "deletion_protection"),)) for value in (True, False)),
     *(
-        Try("database_kms_key", value, (Line(*TABLE, "server_side_encryption.kms_master_key_arn"), Line("identity", "iam_roles", "demo-api-task", "policy table-key")))
+        Try("database_kms_key", value, (Line(*TABLE, "server_side_encryption.kms_master_key_arn"), Line("identity", "iam_roles", "demo-api-task", "policy table-key*")))
         for value in (KEY, "")
     ),
     Try("database_seed_items", SEEDS, (Line("database", "dynamodb_items", "*", CREATE),)),
