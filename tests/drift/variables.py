@@ -313,8 +313,16 @@ DATABASE = (
         for value in (False, True)
     ),
     *(Try("database_deletion_protection", value, (Line(*TABLE, "deletion_protection"),)) for value in (True, False)),
+    # DynamoDB uses it in the name of who reads the table.
     *(
-        Try("database_kms_key", value, (Line(*TABLE, "server_side_encryption.kms_master_key_arn"), Line("identity", "iam_roles", "demo-api-task", "policy table-key*")))
+        Try(
+            "database_kms_key",
+            value,
+            (
+                Line(*TABLE, "server_side_encryption.kms_master_key_arn"),
+                Line("identity", "iam_roles", "demo-api-task", "policy table-key*"),
+            ),
+        )
         for value in (KEY, "")
     ),
     Try("database_seed_items", SEEDS, (Line("database", "dynamodb_items", "*", CREATE),)),
