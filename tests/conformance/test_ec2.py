@@ -48,7 +48,7 @@ def image(ec2: Any) -> str:
 @conforms("https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html")
 def test_same_token_same_answer(ec2: Any) -> None:
     network, data = make_network(ec2), {"ImageId": image(ec2)}
-    template = ec2.create_launch_template(LaunchTemplateName="versions", LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
+    template = ec2.create_launch_template(LaunchTemplateName="of-two-versions", LaunchTemplateData=data)["LaunchTemplate"]["LaunchTemplateId"]
     # Each with what makes it another request.
     requests: list[tuple[Any, dict[str, Any]]] = [
         (partial(ec2.create_launch_template, LaunchTemplateName="once", LaunchTemplateData=data), {"VersionDescription": "other"}),
