@@ -10,7 +10,7 @@ import pytest
 from kills import Undisturbed, judged
 from runs import SEED, account
 
-SAMPLE = 2
+SAMPLE = 1
 # "3 57" or "1,2,3": the writes to kill after, instead of a sample.
 NAMED = [int(point) for point in os.environ.get("KILL_POINTS", "").replace(",", " ").split()]
 
