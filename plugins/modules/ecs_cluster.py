@@ -147,6 +147,7 @@ try:
 except ImportError:
     pass  # AnsibleAWSModule says that boto3 is missing
 
+from ansible_collections.amazon.aws.plugins.module_utils.botocore import is_boto3_error_code
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 from ansible_collections.threetier.aws.plugins.module_utils.ecs import (
     NEW_ROLE_REFUSALS,
@@ -261,18 +262,19 @@ def ensure_present(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[s
 
 
 def delete(ecs: Any, name: str) -> None:
-    """Deletes the cluster, with the instances that are gone: AWS deregisters none whose agent lost it before it was terminated.
+    """Deletes the cluster. Where only instances are in its way, those without an agent go for the next try.
 
+    AWS deregisters no instance whose agent had lost it before it was terminated.
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html
     """
-    if arns := ecs.list_container_instances(cluster=name, aws_retry=True)["containerInstanceArns"]:
-        answer = ecs.describe_container_instances(cluster=name, containerInstances=arns, aws_retry=True)
-        for instance in answer["containerInstances"]:
-            if not instance["agentConnected"]:
-                ecs.deregister_container_instance(
-                    cluster=name, containerInstance=instance["containerInstanceArn"], force=True, aws_retry=True
-                )
-    ecs.delete_cluster(cluster=name, aws_retry=True)
+    try:
+        ecs.delete_cluster(cluster=name, aws_retry=True)
+    except is_boto3_error_code("ClusterContainsContainerInstancesException"):
+        arns = ecs.list_container_instances(cluster=name, aws_retry=True)["containerInstanceArns"]
+        instances = ecs.describe_container_instances(cluster=name, containerInstances=arns, aws_retry=True)["containerInstances"] if arns else []
+        for arn in (instance["containerInstanceArn"] for instance in instances if not instance["agentConnected"]):
+            ecs.deregister_container_instance(cluster=name, containerInstance=arn, force=True, aws_retry=True)
+        raise
 
 
 def ensure_absent(ecs: Any, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -165,6 +165,15 @@ def test_removal_deregisters_instances_that_lost_their_way_out_before_they_ended
     assert (ecs.calls, ecs.instances) == (["delete", "delete"], {})
 
 
+def test_removal_deregisters_nothing_of_a_cluster_that_something_else_keeps(run_module, fake):
+    ecs = fake(capacityProviders=[])
+    ecs.instances = {"disconnected for a moment": False}
+    ecs.refuse["delete"] = [refusal("ClusterContainsServicesException")]
+    with pytest.raises(ModuleFailed, match="it still has services"):
+        run_module("ecs_cluster", name="demo", state="absent")
+    assert ecs.instances
+
+
 def test_a_removal_without_a_wait_starts_to_detach_the_providers_once(run_module, fake):
     ecs = fake(capacityProviders=["instances"])
     started = run_module("ecs_cluster", name="demo", state="absent", wait=False)
