@@ -293,10 +293,7 @@ def ensure_present(scaling: Any, params: dict[str, Any], check_mode: bool) -> di
     if not check_mode:
         if resize or awake:
             new_tags = {"Tags": retag.to_set} if retag and not current else {}  # AWS takes them at the creation only
-            patiently(
-                lambda: scaling.register_scalable_target(**target, **capacity, **awake, **new_tags, aws_retry=True),
-                TOO_EARLY,
-            )
+            patiently(lambda: scaling.register_scalable_target(**target, **capacity, **awake, **new_tags, aws_retry=True), TOO_EARLY)
         # First, because AWS allows only one policy for a metric, and a new name, or one that takes it over, would be the second.
         for name in to_delete + with_another_metric(to_put, policies):
             patiently(lambda name=name: scaling.delete_scaling_policy(**target, PolicyName=name, aws_retry=True), BEHIND_IT)
